@@ -1,0 +1,7 @@
+#include "bindings/bindings.hpp"
+
+namespace actormimic::bindings {
+
+void bind_pool(pybind11::module_&) {}
+
+}  // namespace actormimic::bindings

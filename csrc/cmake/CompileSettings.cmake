@@ -1,0 +1,27 @@
+# Settings shared by every target of csrc/.
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
+endif()
+set(CMAKE_CXX_STANDARD 17)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_CXX_FLAGS_RELEASE "-O3 -DNDEBUG")
+find_package(Threads REQUIRED)
+
+if(ACTORMIMIC_SANITIZE)
+  if(NOT ACTORMIMIC_SANITIZE MATCHES "^(thread|address|undefined)$")
+    message(FATAL_ERROR
+      "ACTORMIMIC_SANITIZE is '${ACTORMIMIC_SANITIZE}'; allowed: thread, address, undefined")
+  endif()
+  add_compile_options(-fsanitize=${ACTORMIMIC_SANITIZE} -fno-omit-frame-pointer -g)
+  add_link_options(-fsanitize=${ACTORMIMIC_SANITIZE})
+endif()
+
+# One floor of csrc/: a static library actormimic_<name> whose includes are written <floor>/<file>.
+function(actormimic_floor name)
+  add_library(actormimic_${name} STATIC ${ARGN})
+  target_include_directories(actormimic_${name} PUBLIC
+    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/csrc> $<INSTALL_INTERFACE:include>)
+  target_compile_options(actormimic_${name} PRIVATE -Wall -Wextra -fvisibility=hidden)
+endfunction()
