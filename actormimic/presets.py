@@ -1,0 +1,121 @@
+"""Named sets of settings: the paper as printed, its authors' code, and quick variants.
+
+Where paper and code disagree, each side of the disagreement is a setting, and the presets here are
+the two consistent readings. Sources: Parisotto et al. 2016 (paper); github.com/eparisotto/ActorMimic
+(authors' code); Mnih et al. 2015, Extended Data Table 1, and its released code (DQN).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+_DQN_RMSPROP = {
+    "kind": "centered_rmsprop",
+    "learning_rate": 2.5e-4,
+    "beta1": 0.95,
+    "beta2": 0.95,
+    "epsilon": 0.01,
+}
+
+_DQN_RHYTHM = {
+    "training": {
+        "agent_steps": 50_000_000,
+        "learn_start": 50_000,
+        "update_period": 4,
+        "batch": 32,
+    },
+    "replay": {"capacity": 1_000_000},
+    "exploration": {"start": 1.0, "end": 0.1, "anneal_agent_steps": 1_000_000},
+    "optimizer": _DQN_RMSPROP,
+}
+
+_AUTHORS_ENVIRONMENT = {
+    "maxpool_rgb": True,
+    "noop_unit": "emulator_frames",
+    "noop_after_life_loss": True,
+}
+
+_DQN_PAPER: dict[str, Any] = {
+    **_DQN_RHYTHM,
+    "network": {"outputs": "valid"},
+    "dqn": {"target_period": 10_000, "target_unit": "updates", "reduction": "sum"},
+}
+
+_DQN_AUTHORS: dict[str, Any] = {
+    **_DQN_RHYTHM,
+    "environment": _AUTHORS_ENVIRONMENT,
+    "network": {"outputs": "valid", "conv1_padding": 1},
+    "dqn": {"target_period": 10_000, "target_unit": "agent_steps", "reduction": "sum"},
+}
+
+# What differs from the published DQN, for machines without a GPU: the 2013 network (a third of the
+# arithmetic), double Q-learning with 3-step returns, Adam, twice the batch, epsilon annealed over
+# tens of thousands of agent steps and a small replay memory.
+_DQN_FAST: dict[str, Any] = {
+    "network": {"size": "nips2013", "outputs": "valid"},
+    "dqn": {
+        "double": True,
+        "n_step": 3,
+        "target_period": 1_000,
+        "target_unit": "updates",
+        "reduction": "mean",
+    },
+    "optimizer": {"kind": "adam", "learning_rate": 1e-4, "epsilon": 1.5e-4},
+    "training": {"learn_start": 2_000, "update_period": 4, "batch": 64},
+    "exploration": {"start": 1.0, "end": 0.02, "anneal_agent_steps": 80_000},
+    "replay": {"capacity": 300_000},
+}
+
+_AMN_RHYTHM: dict[str, Any] = {
+    "training": {"agent_steps": 4_000_000, "update_period": 4, "batch": 8, "learn_start": 10_000},
+    "replay": {"capacity": 100_000},
+    "exploration": {"start": 0.1, "end": 0.1, "anneal_agent_steps": 0},
+}
+
+_AMN_PAPER: dict[str, Any] = {
+    **_AMN_RHYTHM,
+    "optimizer": {"kind": "adam", "learning_rate": 2.5e-4},
+    "actor_mimic": {"temperature": 1.0, "feature_factor": 1.0, "reduction": "sum"},
+}
+
+_AMN_AUTHORS: dict[str, Any] = {
+    **_AMN_RHYTHM,
+    "environment": _AUTHORS_ENVIRONMENT,
+    "network": {"conv1_padding": 1},
+    "optimizer": {
+        "kind": "authors_adam",
+        "learning_rate": 2.5e-4,
+        "beta1": 0.95,
+        "beta2": 0.95,
+        "epsilon": 0.01,
+    },
+    "actor_mimic": {"temperature": 1.0, "feature_factor": 0.5, "reduction": "sum"},
+}
+
+_TRANSFER_LENGTH = {"training": {"agent_steps": 10_000_000}}
+
+#: task -> preset -> settings.
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "dqn": {"paper": _DQN_PAPER, "authors": _DQN_AUTHORS, "fast": _DQN_FAST},
+    "multitask_dqn": {
+        "paper": {**_DQN_PAPER, "network": {"outputs": "all"}},
+        "authors": {**_DQN_AUTHORS, "network": {"outputs": "all", "conv1_padding": 1}},
+        "fast": {**_DQN_FAST, "network": {"size": "nips2013", "outputs": "all"}},
+    },
+    "transfer": {
+        "paper": {
+            **_DQN_PAPER,
+            "training": {**_DQN_RHYTHM["training"], **_TRANSFER_LENGTH["training"]},
+            "network": {"size": "large", "outputs": "valid"},
+            "output_layer": "reinitialize",
+        },
+        "authors": {
+            **_DQN_AUTHORS,
+            "training": {**_DQN_RHYTHM["training"], **_TRANSFER_LENGTH["training"]},
+            "network": {"size": "large", "outputs": "all", "conv1_padding": 1},
+            "output_layer": "keep",
+        },
+        "fast": {**_DQN_FAST, "network": {"size": "small", "outputs": "valid"}},
+    },
+    "actor_mimic": {"paper": _AMN_PAPER, "authors": _AMN_AUTHORS},
+}
