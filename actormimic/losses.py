@@ -1,0 +1,360 @@
+"""The Actor-Mimic loss (equations 3 to 6 of the paper) as one fused operator.
+
+One pass over the inputs computes the losses and the gradients with respect to the student's logits
+and predicted features; the backward pass only scales them. On the CPU it runs on the calling
+thread; on CUDA it is one kernel launch on the current stream of the tensors' device and waits for
+nothing, so that it can be captured in a CUDA graph.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+import actormimic._core as _core
+
+__all__ = ["ActorMimicLoss", "actor_mimic_loss"]
+
+NUM_ACTIONS = 18
+OBJECTIVES = ("cross_entropy", "kl", "reverse_kl", "mse")
+REDUCTIONS = ("sum", "mean")
+
+# The numbers of ElementType in csrc/ops/element.hpp.
+_ELEMENT_TYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2, torch.float64: 3}
+
+
+class ActorMimicLoss(NamedTuple):
+    """The three losses, scalars of float32 (float64 for float64 inputs).
+
+    ``total`` is equation 6, ``policy`` equation 4 with the sign of a loss (or the objective asked
+    for) and ``feature`` equation 5, unscaled. All three can be differentiated once.
+    """
+
+    total: Tensor
+    policy: Tensor
+    feature: Tensor
+
+
+def actor_mimic_loss(
+    logits: Tensor,
+    expert_q: Tensor,
+    action_mask: Tensor,
+    *,
+    temperature: float = 1.0,
+    objective: str = "cross_entropy",
+    predicted_features: Tensor | None = None,
+    expert_features: Tensor | None = None,
+    beta: float = 0.0,
+    feature_factor: float = 1.0,
+    weight: Tensor | None = None,
+    reduction: str = "sum",
+) -> ActorMimicLoss:
+    """Distill experts into the student: ``total = policy + beta * feature_factor * feature``.
+
+    Args:
+        logits: ``[B, 18]``, the student's outputs in ALE's action numbers. float32, bfloat16,
+            float16 or float64, like all other tensors but the mask; types mix at will. Arithmetic
+            is float32, or float64 as soon as one of them is float64.
+        expert_q: ``[B, 18]``, the experts' action values, of any scale. A constant: gradients
+            reach ``logits`` and ``predicted_features`` only.
+        action_mask: ``bool [B, 18]``, the actions valid in the row's game; rows of several games
+            share a batch. Values in masked places are ignored, their gradient is exactly 0.
+        temperature: tau of equation 3, > 0, on the expert's side only; without effect on ``mse``.
+        objective: ``cross_entropy`` (equation 4), ``kl`` (expert to student, the same gradient),
+            ``reverse_kl`` (student to expert) or ``mse``, the mean over a row's valid actions of
+            ``(logits - expert_q)**2``, which section 3.1 of the paper rejects.
+        predicted_features: ``[B, D]``, f_i(h_AMN) of equation 5.
+        expert_features: ``[B, D]``, h_E of equation 5; given together with the predicted ones.
+            Where widths mix, pad both with zeros.
+        beta: the weight of the feature loss in equation 6, >= 0; the paper's is 0.01.
+        feature_factor: 1 for the paper's ``beta * ||.||^2``, 0.5 for the authors' ``beta / 2``.
+        weight: ``[B]``, multiplies the row's policy and feature losses; a constant.
+        reduction: ``sum`` over rows, or ``mean``, which divides the sum by B.
+
+    In float16 the gradients are kept in float16 before the upstream gradient scales them: prefer
+    ``sum``, whose gradients are of order 1, and scale the loss afterwards.
+
+    Raises:
+        ValueError: shapes or devices disagree, a number is out of range, an option is unknown, and,
+            on the CPU, a row has no valid action. On CUDA such a row gives NaN, because nothing
+            waits for the device.
+        TypeError: an argument is no tensor or has the wrong dtype.
+        RuntimeError: the tensors are on a CUDA device and the package was built without CUDA.
+    """
+    if objective not in OBJECTIVES:
+        raise ValueError(f"objective is {objective!r}; allowed: {', '.join(OBJECTIVES)}")
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"reduction is {reduction!r}; allowed: {', '.join(REDUCTIONS)}")
+    _check_numbers(temperature, beta, feature_factor)
+    _check_tensors(logits, expert_q, action_mask, predicted_features, expert_features, weight)
+    if beta and predicted_features is None:
+        raise ValueError(f"beta is {beta} without predicted_features; allowed: 0, or give them")
+    if _any_float64(logits, expert_q, predicted_features, expert_features):
+        logits, expert_q = logits.double(), expert_q.double()
+        if predicted_features is not None and expert_features is not None:
+            predicted_features = predicted_features.double()
+            expert_features = expert_features.double()
+    tracked = torch.is_grad_enabled()
+    # An empty custom operator costs several times an empty autograd.Function: eager calls take the
+    # function; traces and tensor subclasses, such as a trace's fake tensors, take the operator.
+    eager = type(logits) in _PLAIN_TENSORS and not torch.compiler.is_compiling()
+    call: Any = _DistillationLoss.apply if eager else distillation_loss
+    outputs = call(
+        logits,
+        expert_q,
+        action_mask,
+        predicted_features,
+        expert_features,
+        weight,
+        objective,
+        float(temperature),
+        float(beta * feature_factor),
+        reduction == "mean",
+        tracked and logits.requires_grad,
+        tracked and predicted_features is not None and predicted_features.requires_grad,
+    )
+    return ActorMimicLoss(*outputs[:3])
+
+
+_PLAIN_TENSORS = (Tensor, torch.nn.Parameter)
+
+
+def _check_numbers(temperature: float, beta: float, feature_factor: float) -> None:
+    if not (math.isfinite(temperature) and temperature > 0):
+        raise ValueError(f"temperature is {temperature}; allowed: finite numbers > 0")
+    for name, value in (("beta", beta), ("feature_factor", feature_factor)):
+        if not (math.isfinite(value) and value >= 0):
+            raise ValueError(f"{name} is {value}; allowed: finite numbers >= 0")
+
+
+def _check_tensor(
+    name: str, tensor: Tensor, shape: tuple[int | None, ...], like: Tensor | None
+) -> None:
+    """Check kind, dtype, shape (None: any size) and that the device is that of ``like``."""
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"{name} is a {type(tensor).__name__}; allowed: a torch.Tensor")
+    if name == "action_mask":
+        if tensor.dtype != torch.bool:
+            raise TypeError(f"{name} has dtype {tensor.dtype}; allowed: torch.bool")
+    elif tensor.dtype not in _ELEMENT_TYPES:
+        names = ", ".join(str(dtype) for dtype in _ELEMENT_TYPES)
+        raise TypeError(f"{name} has dtype {tensor.dtype}; allowed: {names}")
+    sizes = tensor.shape
+    if len(sizes) != len(shape) or any(
+        wanted is not None and size != wanted for size, wanted in zip(sizes, shape, strict=True)
+    ):
+        wanted_sizes = ", ".join("any" if size is None else str(size) for size in shape)
+        raise ValueError(f"{name} has shape {tuple(sizes)}; allowed: ({wanted_sizes})")
+    if like is not None and tensor.device != like.device:
+        raise ValueError(f"{name} is on {tensor.device}; allowed: {like.device}, as logits are")
+
+
+def _check_tensors(
+    logits: Tensor,
+    expert_q: Tensor,
+    action_mask: Tensor,
+    predicted_features: Tensor | None,
+    expert_features: Tensor | None,
+    weight: Tensor | None,
+) -> None:
+    _check_tensor("logits", logits, (None, NUM_ACTIONS), None)
+    rows = logits.shape[0]
+    _check_tensor("expert_q", expert_q, (rows, NUM_ACTIONS), logits)
+    _check_tensor("action_mask", action_mask, (rows, NUM_ACTIONS), logits)
+    if (predicted_features is None) != (expert_features is None):
+        missing = "predicted" if predicted_features is None else "expert"
+        raise ValueError(f"{missing}_features is missing; allowed: both features or neither")
+    if predicted_features is not None and expert_features is not None:
+        _check_tensor("predicted_features", predicted_features, (rows, None), logits)
+        width = predicted_features.shape[1]
+        _check_tensor("expert_features", expert_features, (rows, width), logits)
+    if weight is not None:
+        _check_tensor("weight", weight, (rows,), logits)
+
+
+def _any_float64(*tensors: Tensor | None) -> bool:
+    return any(tensor is not None and tensor.dtype == torch.float64 for tensor in tensors)
+
+
+@lru_cache(maxsize=256)
+def _settings(
+    module: ModuleType, objective: str, temperature: float, feature_scale: float, mean: bool
+) -> Any:
+    return module.DistillationSettings(
+        objective=OBJECTIVES.index(objective),
+        temperature=temperature,
+        feature_scale=feature_scale,
+        mean=mean,
+    )
+
+
+def _launch(
+    logits: Tensor,
+    expert_q: Tensor,
+    action_mask: Tensor,
+    predicted_features: Tensor | None,
+    expert_features: Tensor | None,
+    weight: Tensor | None,
+    objective: str,
+    temperature: float,
+    feature_scale: float,
+    mean: bool,
+    logits_gradient: bool,
+    features_gradient: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Run the kernel: the three losses, then the two gradients, empty where not wanted.
+
+    The logits' gradient is that of ``policy``. The features' gradient is that of ``total``, or
+    of ``feature`` if ``feature_scale`` is 0.
+    """
+    if logits.device.type != "cpu":
+        raise RuntimeError(f"logits is on {logits.device}; this build computes on cpu only")
+    outputs = _outputs(logits, predicted_features, logits_gradient, features_gradient)
+    # The inputs are kept by name until the kernel has run: `contiguous` may have made copies.
+    logits, expert_q, action_mask = map(Tensor.contiguous, (logits, expert_q, action_mask))
+    batch = _core.DistillationBatch()
+    batch.rows = logits.shape[0]
+    batch.logits = logits.data_ptr(), _ELEMENT_TYPES[logits.dtype]
+    batch.expert_q = expert_q.data_ptr(), _ELEMENT_TYPES[expert_q.dtype]
+    batch.action_mask = action_mask.data_ptr()
+    if predicted_features is not None and expert_features is not None:
+        predicted_features, expert_features = map(
+            Tensor.contiguous, (predicted_features, expert_features)
+        )
+        batch.features = predicted_features.shape[1]
+        batch.predicted_features = (
+            predicted_features.data_ptr(),
+            _ELEMENT_TYPES[predicted_features.dtype],
+        )
+        batch.expert_features = expert_features.data_ptr(), _ELEMENT_TYPES[expert_features.dtype]
+    if weight is not None:
+        weight = weight.to(outputs[0].dtype).contiguous()
+        batch.weight = weight.data_ptr()
+    (
+        batch.total,
+        batch.policy,
+        batch.feature,
+        batch.logits_gradient,
+        batch.features_gradient,
+    ) = (output.data_ptr() for output in outputs)
+    _core.distillation_loss(_settings(_core, objective, temperature, feature_scale, mean), batch)
+    return outputs
+
+
+def _outputs(
+    logits: Tensor,
+    predicted_features: Tensor | None,
+    logits_gradient: bool,
+    features_gradient: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Memory for the three losses and the two gradients; a gradient not wanted is empty."""
+    device = logits.device
+    compute = torch.float64 if logits.dtype == torch.float64 else torch.float32
+    if predicted_features is None:
+        predicted_features, features_gradient = logits, False
+    return (
+        torch.empty((), dtype=compute, device=device),
+        torch.empty((), dtype=compute, device=device),
+        torch.empty((), dtype=compute, device=device),
+        torch.empty(logits.shape if logits_gradient else (0,), dtype=logits.dtype, device=device),
+        torch.empty(
+            predicted_features.shape if features_gradient else (0,),
+            dtype=predicted_features.dtype,
+            device=device,
+        ),
+    )
+
+
+def _checked_launch(*inputs: Any) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    _check_tensors(*inputs[:6])
+    return _launch(*inputs)
+
+
+# What `_launch` does, registered: this is what traces, compilers and exported graphs see.
+distillation_loss = torch.library.custom_op(
+    "actormimic::distillation_loss",
+    _checked_launch,
+    mutates_args=(),
+    schema="(Tensor logits, Tensor expert_q, Tensor action_mask, Tensor? predicted_features, "
+    "Tensor? expert_features, Tensor? weight, str objective, float temperature, "
+    "float feature_scale, bool mean, bool logits_gradient, bool features_gradient) "
+    "-> (Tensor total, Tensor policy, Tensor feature, Tensor by_logits, Tensor by_features)",
+)
+
+
+@distillation_loss.register_fake
+def _fake_launch(*inputs: Any) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    _check_tensors(*inputs[:6])
+    return _outputs(inputs[0], inputs[3], *inputs[-2:])
+
+
+def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    ctx.set_materialize_grads(False)
+    ctx.mark_non_differentiable(*output[3:])
+    ctx.save_for_backward(*output[3:])
+    ctx.feature_scale = inputs[8]
+
+
+def _scaled(gradient: Tensor, factor: Tensor) -> Tensor:
+    # The usual factor is the 1 of `total.backward()`. Looking costs nothing on the CPU and spares a
+    # pass over the gradient; on a device it would wait, and within a transform it cannot be done.
+    if (
+        type(factor) is Tensor
+        and factor.device.type == "cpu"
+        and not torch.compiler.is_compiling()
+        and not torch._C._functorch.is_functorch_wrapped_tensor(factor)
+        and factor.item() == 1.0
+    ):
+        return gradient
+    return gradient * factor
+
+
+def _backward(ctx: Any, *by_outputs: Tensor | None) -> tuple[Tensor | None, ...]:
+    by_total, by_policy, by_feature = by_outputs[:3]
+    logits_gradient, features_gradient = ctx.saved_tensors
+    to_logits = to_features = None
+    if ctx.needs_input_grad[0]:
+        factor = _sum(by_total, by_policy)
+        to_logits = (
+            torch.zeros_like(logits_gradient)
+            if factor is None
+            else _scaled(logits_gradient, factor)
+        )
+    if ctx.needs_input_grad[3]:
+        if ctx.feature_scale == 0.0:
+            factor = by_feature
+        else:
+            factor = _sum(by_total, None if by_feature is None else by_feature / ctx.feature_scale)
+        to_features = (
+            torch.zeros_like(features_gradient)
+            if factor is None
+            else _scaled(features_gradient, factor)
+        )
+    return to_logits, None, None, to_features, *[None] * 8
+
+
+def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    if a is None or b is None:
+        return b if a is None else a
+    return a + b
+
+
+distillation_loss.register_autograd(_backward, setup_context=_setup_context)
+
+
+class _DistillationLoss(torch.autograd.Function):
+    """The short way of the same operator."""
+
+    forward = staticmethod(_launch)
+    setup_context = staticmethod(_setup_context)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *by_outputs: Any) -> Any:
+        return _backward(ctx, *by_outputs)
