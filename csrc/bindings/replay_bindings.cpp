@@ -1,7 +1,397 @@
+// Binds the replay ring: numpy arrays are checked here and handed down as pointers, and the
+// interpreter is released while bytes move.
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <system_error>
+#include <vector>
+
 #include "bindings/bindings.hpp"
+#include "common/check.hpp"
+#include "replay/mapping.hpp"
+#include "replay/ring.hpp"
 
 namespace actormimic::bindings {
 
-void bind_replay(pybind11::module_&) {}
+namespace py = pybind11;
+using namespace pybind11::literals;
+
+namespace {
+
+using replay::ReplayRing;
+using replay::RingShape;
+using replay::StackFormat;
+using replay::StackType;
+using Shape = std::vector<py::ssize_t>;
+
+std::string text(const py::handle& object) { return py::str(object).cast<std::string>(); }
+
+std::string text(const Shape& shape) {
+  py::tuple sizes(shape.size());
+  for (std::size_t i = 0; i < shape.size(); ++i) sizes[i] = shape[i];
+  return text(sizes);
+}
+
+Shape shape_of(const py::array& array) { return {array.shape(), array.shape() + array.ndim()}; }
+
+void check_kind(const char* name, const py::array& array, const char* kinds, const char* allowed) {
+  if (std::string(kinds).find(array.dtype().kind()) == std::string::npos)
+    throw py::type_error(
+        detail::join(name, " has dtype ", text(array.dtype()), "; allowed: ", allowed));
+}
+
+void check_shape(const std::string& name, const py::array& array, const Shape& allowed) {
+  const Shape shape = shape_of(array);
+  require(shape == allowed, name, " has shape ", text(shape), "; allowed: ", text(allowed));
+}
+
+// A one-dimensional argument as `T`, converted if its kind is allowed.
+template <typename T>
+py::array_t<T> vector_argument(const char* name, const py::object& object, const char* kinds,
+                               const char* allowed) {
+  const py::array array = py::array::ensure(object);
+  if (!array) throw py::error_already_set();
+  // An empty list is a float array to numpy.
+  if (array.size() > 0) check_kind(name, array, kinds, allowed);
+  require(array.ndim() == 1, name, " has ", array.ndim(), " dimensions; allowed: 1");
+  return py::array_t<T, py::array::c_style | py::array::forcecast>(array);
+}
+
+py::array_t<std::int64_t> integers(const char* name, const py::object& object) {
+  return vector_argument<std::int64_t>(name, object, "iu", "integers");
+}
+
+py::array_t<bool> booleans(const char* name, const py::object& object) {
+  return vector_argument<bool>(name, object, "biu", "bool");
+}
+
+template <typename T>
+const T* rows_of(const char* name, const py::array_t<T>& array, py::ssize_t count) {
+  check_shape(name, array, {count});
+  return array.data();
+}
+
+// How one sampled field is laid out.
+struct Field {
+  std::string name;
+  py::dtype dtype;
+  Shape row_shape;
+};
+
+class Ring {
+ public:
+  explicit Ring(ReplayRing ring) : ring_(std::make_shared<ReplayRing>(std::move(ring))) {
+    for (const replay::ExtraSpec& extra : ring_->shape().extras)
+      extras_.push_back(
+          {extra.name, py::dtype(extra.dtype), {extra.shape.begin(), extra.shape.end()}});
+  }
+
+  static Ring create(std::int64_t capacity, std::int64_t lanes,
+                     const std::vector<std::int64_t>& frame_shape, std::int64_t stack,
+                     const py::list& extras, const std::string& name, const std::string& path) {
+    constexpr std::int64_t most = std::int64_t{1} << 31;
+    require_range<std::int64_t>("capacity", capacity, 1, std::int64_t{1} << 40);
+    require_range<std::int64_t>("lanes", lanes, 1, most);
+    require_range<std::int64_t>("stack", stack, 1, replay::kMaxStack);
+    const auto sizes = [](const char* what, const std::vector<std::int64_t>& shape) {
+      for (const std::int64_t size : shape) require_range<std::int64_t>(what, size, 1, most);
+      return std::vector<std::uint32_t>(shape.begin(), shape.end());
+    };
+    RingShape shape;
+    shape.lanes = static_cast<std::uint32_t>(lanes);
+    shape.rows_per_lane = static_cast<std::uint64_t>(capacity / lanes);
+    shape.stack = static_cast<std::uint32_t>(stack);
+    shape.frame_shape = sizes("a size in frame_shape", frame_shape);
+    for (const py::handle item : extras) {
+      const auto [extra, dtype, row] =
+          item.cast<std::tuple<std::string, std::string, std::vector<std::int64_t>>>();
+      shape.extras.push_back({extra, dtype, sizes("a size of an extra", row)});
+    }
+    py::gil_scoped_release release;  // reserving gigabytes takes a while
+    ReplayRing ring = ReplayRing::create(shape, {name, path});
+    py::gil_scoped_acquire acquire;
+    return Ring(std::move(ring));
+  }
+
+  static Ring attach(const std::string& name, const std::string& path) {
+    return Ring(ReplayRing::attach({name, path}));
+  }
+
+  // The ring itself, kept alive for the length of a call even if another thread closes it.
+  std::shared_ptr<ReplayRing> open() const {
+    ensure(ring_ != nullptr, "the ring is closed");
+    return ring_;
+  }
+  bool closed() const { return ring_ == nullptr; }
+  void close() { ring_.reset(); }
+
+  void append(const py::object& frames_object, const py::object& actions_object,
+              const py::object& rewards_object, const py::object& terminals_object,
+              const py::object& starts_object, const py::object& lanes_object,
+              const py::dict& extras_given) {
+    const auto ring = open();
+    py::array frames = py::array::ensure(frames_object);
+    if (!frames) throw py::error_already_set();
+    if (!frames.dtype().is(py::dtype::of<std::uint8_t>()))
+      throw py::type_error("frames has dtype " + text(frames.dtype()) + "; allowed: uint8");
+    require(frames.ndim() >= 1, "frames has 0 dimensions");
+    const py::ssize_t count = frames.shape(0);
+    Shape frames_shape{count};
+    for (const std::uint32_t size : ring->shape().frame_shape) frames_shape.push_back(size);
+    check_shape("frames", frames, frames_shape);
+    if (!rows_are_contiguous(frames))
+      frames = py::array_t<std::uint8_t, py::array::c_style>(frames);
+
+    const auto actions = integers("actions", actions_object);
+    const auto rewards = vector_argument<float>("rewards", rewards_object, "fiub", "real numbers");
+    const auto terminals = booleans("terminals", terminals_object);
+    replay::AppendRows rows;
+    rows.count = count;
+    rows.frames = static_cast<const std::uint8_t*>(frames.data());
+    rows.frame_stride = frames.strides(0);
+    rows.actions = rows_of("actions", actions, count);
+    rows.rewards = rows_of("rewards", rewards, count);
+    rows.terminals = reinterpret_cast<const std::uint8_t*>(rows_of("terminals", terminals, count));
+    py::array_t<bool> starts;
+    if (!starts_object.is_none()) {
+      starts = booleans("starts", starts_object);
+      rows.starts = reinterpret_cast<const std::uint8_t*>(rows_of("starts", starts, count));
+    }
+    py::array_t<std::int64_t> lanes;
+    if (!lanes_object.is_none()) {
+      lanes = integers("lanes", lanes_object);
+      rows.lanes = rows_of("lanes", lanes, count);
+    }
+    std::vector<py::array> extras = extra_rows(extras_given, count);
+    for (const py::array& extra : extras)
+      rows.extras.push_back(static_cast<const std::byte*>(extra.data()));
+    py::gil_scoped_release release;
+    ring->append(rows);
+  }
+
+  py::dict sample(std::int64_t batch, const py::object& lanes, const py::object& fields,
+                  std::int64_t n_step, double gamma, std::uint64_t seed, const py::object& out,
+                  const std::string& obs_dtype, bool channels_last) const {
+    const auto ring = open();
+    replay::SampleRequest request;
+    require_range<std::int64_t>("batch", batch, 1, std::int64_t{1} << 31);
+    request.batch = batch;
+    request.n_step = n_step;
+    request.gamma = gamma;
+    request.seed = seed;
+    request.format = stack_format(obs_dtype, channels_last);
+    if (!lanes.is_none()) {
+      const auto chosen = integers("lanes", lanes);
+      require(chosen.size() > 0, "lanes is empty; allowed: one or more, or None for all");
+      request.lanes.assign(chosen.data(), chosen.data() + chosen.size());
+    }
+    const std::vector<Field> known = sample_fields(*ring, request.format);
+    const std::vector<const Field*> wanted = wanted_fields(known, fields, out);
+    py::dict result = out.is_none() ? py::dict() : out.cast<py::dict>();
+    std::vector<std::byte*> pointers(known.size(), nullptr);
+    for (const Field* field : wanted) {
+      Shape shape{batch};
+      shape.insert(shape.end(), field->row_shape.begin(), field->row_shape.end());
+      if (out.is_none()) result[field->name.c_str()] = py::array(field->dtype, shape);
+      py::array array = out_array(*field, result[field->name.c_str()], shape, request.format);
+      pointers[static_cast<std::size_t>(field - known.data())] =
+          static_cast<std::byte*>(array.mutable_data());
+    }
+    replay::SampleFields& to = request.out;
+    to.obs = pointers[0];
+    to.actions = reinterpret_cast<std::int64_t*>(pointers[1]);
+    to.rewards = reinterpret_cast<float*>(pointers[2]);
+    to.next_obs = pointers[3];
+    to.terminals = reinterpret_cast<std::uint8_t*>(pointers[4]);
+    to.discounts = reinterpret_cast<float*>(pointers[5]);
+    to.index = reinterpret_cast<std::int64_t*>(pointers[6]);
+    to.extras.assign(pointers.begin() + 7, pointers.end());
+    py::gil_scoped_release release;
+    ring->sample(request);
+    return result;
+  }
+
+ private:
+  static bool rows_are_contiguous(const py::array& frames) {
+    py::ssize_t bytes = 1;
+    for (py::ssize_t d = frames.ndim() - 1; d > 0; --d) {
+      if (frames.strides(d) != bytes) return false;
+      bytes *= frames.shape(d);
+    }
+    return true;
+  }
+
+  static StackFormat stack_format(const std::string& obs_dtype, bool channels_last) {
+    StackFormat format;
+    format.channels_last = channels_last;
+    if (obs_dtype == "float16")
+      format.type = StackType::kFloat16;
+    else if (obs_dtype == "bfloat16")
+      format.type = StackType::kBfloat16;
+    else
+      require(obs_dtype == "uint8", "obs_dtype is '", obs_dtype,
+              "'; allowed: uint8, float16, bfloat16");
+    return format;
+  }
+
+  // Every field that can be sampled, in the order of SampleFields as `sample` reads it.
+  std::vector<Field> sample_fields(const ReplayRing& ring, const StackFormat& format) const {
+    Shape stack{ring.shape().frame_shape.begin(), ring.shape().frame_shape.end()};
+    stack.insert(format.channels_last ? stack.end() : stack.begin(), ring.shape().stack);
+    const py::dtype element = format.type == StackType::kUint8     ? py::dtype::of<std::uint8_t>()
+                              : format.type == StackType::kFloat16 ? py::dtype("<f2")
+                                                                   : py::dtype("<u2");
+    std::vector<Field> fields{{"obs", element, stack},
+                              {"actions", py::dtype::of<std::int64_t>(), {}},
+                              {"rewards", py::dtype::of<float>(), {}},
+                              {"next_obs", element, stack},
+                              {"terminals", py::dtype::of<bool>(), {}},
+                              {"discounts", py::dtype::of<float>(), {}},
+                              {"index", py::dtype::of<std::int64_t>(), {}}};
+    fields.insert(fields.end(), extras_.begin(), extras_.end());
+    return fields;
+  }
+
+  static std::vector<const Field*> wanted_fields(const std::vector<Field>& known,
+                                                 const py::object& fields, const py::object& out) {
+    std::vector<const Field*> wanted;
+    if (!out.is_none() && !py::isinstance<py::dict>(out))
+      throw py::type_error("out is no dict of arrays");
+    if (fields.is_none() && out.is_none()) {
+      for (const Field& field : known) wanted.push_back(&field);
+      return wanted;
+    }
+    if (py::isinstance<py::str>(fields))
+      throw py::type_error("fields is a string; allowed: a sequence of names");
+    const py::object names = fields.is_none() ? out : fields;
+    for (const py::handle name : names) {
+      const std::string key = text(name);
+      const auto found = std::find_if(known.begin(), known.end(),
+                                      [&](const Field& field) { return field.name == key; });
+      std::string allowed;
+      if (found == known.end())
+        for (const Field& field : known) allowed += (allowed.empty() ? "" : ", ") + field.name;
+      require(found != known.end(), "field '", key, "' is unknown; allowed: ", allowed);
+      require(out.is_none() || out.contains(name), "out has no array for field '", key, "'");
+      wanted.push_back(&*found);
+    }
+    return wanted;
+  }
+
+  static py::array out_array(const Field& field, const py::handle& object, const Shape& shape,
+                             const StackFormat& format) {
+    if (!py::isinstance<py::array>(object))
+      throw py::type_error("out['" + field.name + "'] is no numpy array");
+    const auto array = py::reinterpret_borrow<py::array>(object);
+    // numpy has no bfloat16: its bits come in either kind of 16-bit integer.
+    const bool bits = format.type == StackType::kBfloat16 && field.dtype.itemsize() == 2 &&
+                      array.dtype().kind() == 'i' && array.itemsize() == 2;
+    require(bits || array.dtype().equal(field.dtype), "out['", field.name, "'] has dtype ",
+            text(array.dtype()), "; allowed: ", text(field.dtype));
+    check_shape("out['" + field.name + "']", array, shape);
+    require((array.flags() & py::array::c_style) != 0, "out['", field.name,
+            "'] is not C-contiguous");
+    require(array.writeable(), "out['", field.name, "'] is read-only");
+    return array;
+  }
+
+  std::vector<py::array> extra_rows(const py::dict& given, py::ssize_t count) const {
+    for (const auto& [name, value] : given) {
+      const std::string key = text(name);
+      const auto same = [&](const Field& extra) { return extra.name == key; };
+      if (std::none_of(extras_.begin(), extras_.end(), same))
+        throw py::type_error("append got '" + key + "', which this ring does not store");
+    }
+    std::vector<py::array> rows;
+    for (const Field& extra : extras_) {
+      if (!given.contains(extra.name.c_str()))
+        throw py::type_error("append needs the extra '" + extra.name + "'");
+      py::array array = py::array::ensure(given[extra.name.c_str()]);
+      if (!array) throw py::error_already_set();
+      Shape shape{count};
+      shape.insert(shape.end(), extra.row_shape.begin(), extra.row_shape.end());
+      check_shape(extra.name, array, shape);
+      if (!array.dtype().equal(extra.dtype)) {
+        const py::object can_cast = py::module_::import("numpy").attr("can_cast");
+        if (!can_cast(array.dtype(), extra.dtype, "same_kind").cast<bool>())
+          throw py::type_error(extra.name + " has dtype " + text(array.dtype()) + "; allowed: " +
+                               text(extra.dtype) + " or what casts to it within its kind");
+        array = array.attr("astype")(extra.dtype);
+      }
+      if ((array.flags() & py::array::c_style) == 0) array = array.attr("copy")("order"_a = "C");
+      rows.push_back(array);
+    }
+    return rows;
+  }
+
+  std::shared_ptr<ReplayRing> ring_;
+  std::vector<Field> extras_;
+};
+
+py::dict report(const Ring& self, std::int64_t lane) {
+  const replay::LaneReport report = self.open()->report(lane);
+  return py::dict("rows_written"_a = report.rows_written, "rows_held"_a = report.rows_held,
+                  "valid"_a = report.valid, "starts"_a = report.starts,
+                  "terminals"_a = report.terminals, "reward_sum"_a = report.reward_sum,
+                  "writer"_a = report.writer);
+}
+
+py::list extra_specs(const Ring& self) {
+  py::list specs;
+  for (const replay::ExtraSpec& extra : self.open()->shape().extras)
+    specs.append(py::make_tuple(extra.name, extra.dtype, py::tuple(py::cast(extra.shape))));
+  return specs;
+}
+
+}  // namespace
+
+void bind_replay(py::module_& m) {
+  py::register_local_exception_translator([](std::exception_ptr pointer) {
+    try {
+      if (pointer) std::rethrow_exception(pointer);
+    } catch (const std::system_error& error) {
+      // OSError picks its subclass, FileNotFoundError and so on, by the number.
+      const py::tuple arguments = py::make_tuple(error.code().value(), error.what());
+      PyErr_SetObject(PyExc_OSError, arguments.ptr());
+    }
+  });
+  py::class_<Ring>(m, "ReplayRing")
+      .def_static("create", &Ring::create)
+      .def_static("attach", &Ring::attach)
+      .def("append", &Ring::append)
+      .def("sample", &Ring::sample)
+      .def("save",
+           [](const Ring& self, const std::string& path, bool compress) {
+             const auto ring = self.open();
+             py::gil_scoped_release release;
+             ring->save(path, compress);
+           })
+      .def("load",
+           [](const Ring& self, const std::string& path) {
+             const auto ring = self.open();
+             py::gil_scoped_release release;
+             ring->load(path);
+           })
+      .def("close", &Ring::close)
+      .def("report", &report)
+      .def("valid_rows", [](const Ring& self) { return self.open()->valid_rows(); })
+      .def("rows_written",
+           [](const Ring& self, std::int64_t lane) { return self.open()->rows_written(lane); })
+      .def_property_readonly("closed", &Ring::closed)
+      .def_property_readonly("extras", &extra_specs)
+      .def_property_readonly("lanes", [](const Ring& self) { return self.open()->shape().lanes; })
+      .def_property_readonly("stack", [](const Ring& self) { return self.open()->shape().stack; })
+      .def_property_readonly(
+          "frame_shape",
+          [](const Ring& self) { return py::tuple(py::cast(self.open()->shape().frame_shape)); })
+      .def_property_readonly("capacity", [](const Ring& self) { return self.open()->capacity(); })
+      .def_property_readonly("nbytes", [](const Ring& self) { return self.open()->bytes(); });
+  m.def("list_rings", &replay::list_names);
+  m.def("remove_ring",
+        [](const std::string& name, const std::string& path) { replay::remove({name, path}); });
+}
 
 }  // namespace actormimic::bindings

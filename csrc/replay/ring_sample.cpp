@@ -1,0 +1,174 @@
+// Sampling: draws from the queues of valid rows, and the gathering of their stacks.
+#include <algorithm>
+#include <cstring>
+
+#include "common/check.hpp"
+#include "replay/racing_copy.hpp"
+#include "replay/random.hpp"
+#include "replay/ring.hpp"
+
+namespace actormimic::replay {
+
+// One draw: an entry of a lane's queue, then the row it names.
+struct ReplayRing::Draw {
+  std::int64_t lane;
+  std::uint64_t entry;
+  std::uint64_t row;
+};
+
+// The queues of the lanes asked for, end to end.
+struct ReplayRing::Snapshot {
+  std::vector<std::int64_t> lanes;
+  std::vector<std::uint64_t> tails;
+  std::vector<std::uint64_t> ends;  // running sum of the lengths
+
+  Draw at(std::uint64_t position) const {
+    const auto i = static_cast<std::size_t>(std::upper_bound(ends.begin(), ends.end(), position) -
+                                            ends.begin());
+    const std::uint64_t begin = i == 0 ? 0 : ends[i - 1];
+    return {lanes[i], tails[i] + (position - begin), 0};
+  }
+};
+
+void ReplayRing::take_snapshot(const SampleRequest& request, Snapshot& snapshot) const {
+  const bool all = request.lanes.empty();
+  const std::size_t count = all ? shape_.lanes : request.lanes.size();
+  snapshot.lanes.resize(count);
+  snapshot.tails.resize(count);
+  snapshot.ends.resize(count);
+  std::uint64_t sum = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::int64_t lane = all ? static_cast<std::int64_t>(i) : request.lanes[i];
+    const LaneControl& control = lanes_[lane];
+    // The tail first: a head loaded later is never behind it.
+    snapshot.lanes[i] = lane;
+    snapshot.tails[i] = control.valid_tail.load(std::memory_order_acquire);
+    sum += control.valid_head.load(std::memory_order_acquire) - snapshot.tails[i];
+    snapshot.ends[i] = sum;
+  }
+  require(sum > 0, "nothing to sample: ", location_.label(), " holds no valid row",
+          all ? "" : " in the lanes asked for");
+}
+
+void ReplayRing::sample(const SampleRequest& request) const {
+  require_range<std::int64_t>("batch", request.batch, 1, std::int64_t{1} << 31);
+  require_range<std::int64_t>("n_step", request.n_step, 1, std::int64_t{1} << 31);
+  require(request.gamma >= 0.0 && request.gamma <= 1.0, "gamma is ", request.gamma,
+          "; allowed: 0 to 1");
+  check_lanes(request.lanes.data(), static_cast<std::int64_t>(request.lanes.size()), shape_.lanes);
+
+  // Kept by each thread, so that a loop that samples allocates nothing.
+  static thread_local Snapshot snapshot;
+  static thread_local std::vector<Draw> draws;
+  take_snapshot(request, snapshot);
+  const auto batch = static_cast<std::size_t>(request.batch);
+  draws.resize(batch);
+  // Queue entry, row and frames each miss every cache; looking for those of all draws first lets
+  // the misses overlap.
+  for (std::size_t i = 0; i < batch; ++i) {
+    draws[i] = snapshot.at(bounded(random_bits(request.seed, i, 0), snapshot.ends.back()));
+    __builtin_prefetch(&queues_[element(draws[i].lane, draws[i].entry)]);
+  }
+  const auto look_up = [this](Draw& draw) {
+    draw.row = queues_[element(draw.lane, draw.entry)].load(std::memory_order_relaxed);
+  };
+  for (Draw& draw : draws) {
+    look_up(draw);
+    __builtin_prefetch(&rows_[element(draw.lane, draw.row)]);
+  }
+  constexpr std::uint64_t kMaxAttempts = 1000;
+  for (std::size_t i = 0; i < batch; ++i) {
+    Draw draw = draws[i];
+    for (std::uint64_t attempt = 1; !gather(draw, static_cast<std::int64_t>(i), request);
+         ++attempt) {
+      ensure(attempt < kMaxAttempts, "writers overtook ", kMaxAttempts,
+             " draws in a row: ", location_.label(), " is too small for their pace");
+      Snapshot fresh;
+      take_snapshot(request, fresh);
+      draw = fresh.at(bounded(random_bits(request.seed, i, attempt), fresh.ends.back()));
+      look_up(draw);
+    }
+  }
+}
+
+// Writes row i of the batch. False if a writer overtook the copy, which is then worthless.
+bool ReplayRing::gather(const Draw& draw, std::int64_t i, const SampleRequest& request) const {
+  const SampleFields& out = request.out;
+  const std::int64_t lane = draw.lane;
+  const RowMeta first = meta(lane, draw.row);
+
+  // The n-step window: it ends at a terminal, after n rewards, or where the history does.
+  double value = 0.0;
+  double discount = 1.0;
+  bool terminal = false;
+  std::uint64_t end = draw.row;
+  for (RowMeta step = first;;) {
+    value += discount * step.reward;
+    discount *= request.gamma;
+    ++end;
+    terminal = (step.flags & kTerminal) != 0;
+    if (terminal || end - draw.row == static_cast<std::uint64_t>(request.n_step)) break;
+    step = meta(lane, end);
+    if ((step.flags & kValid) == 0) break;
+  }
+
+  const std::uint32_t depth = std::min<std::uint32_t>(first.depth, shape_.stack - 1);
+  const std::size_t stack_bytes = shape_.stack * frame_bytes_ * request.format.element_bytes();
+  if (out.obs != nullptr)
+    write_stack(out.obs + static_cast<std::size_t>(i) * stack_bytes, request.format, lane, draw.row,
+                depth);
+  if (out.next_obs != nullptr) {
+    std::byte* next = out.next_obs + static_cast<std::size_t>(i) * stack_bytes;
+    if (terminal)
+      std::memset(next, 0, stack_bytes);
+    else
+      write_stack(next, request.format, lane, end,
+                  std::min<std::uint32_t>(meta(lane, end).depth, shape_.stack - 1));
+  }
+  const std::uint64_t at = element(lane, draw.row);
+  for (std::size_t e = 0; e < extras_.size(); ++e) {
+    const std::uint64_t bytes = extras_[e].row_bytes;
+    if (out.extras[e] != nullptr)
+      racing_copy(out.extras[e] + static_cast<std::size_t>(i) * bytes, extras_[e].rows + at * bytes,
+                  bytes);
+  }
+  if (out.actions != nullptr) out.actions[i] = first.action;
+  if (out.rewards != nullptr) out.rewards[i] = static_cast<float>(value);
+  if (out.discounts != nullptr) out.discounts[i] = terminal ? 0.0f : static_cast<float>(discount);
+  if (out.terminals != nullptr) out.terminals[i] = terminal;
+  if (out.index != nullptr) out.index[i] = static_cast<std::int64_t>(at);
+
+  std::atomic_thread_fence(std::memory_order_acquire);
+  const std::uint64_t begun = lanes_[lane].begun.load(std::memory_order_relaxed);
+  return draw.row - depth + shape_.rows_per_lane >= begun;
+}
+
+// The frames row - depth to row, oldest first, behind zeros that fill the stack.
+void ReplayRing::copy_stack(std::byte* out, std::int64_t lane, std::uint64_t row,
+                            std::uint32_t depth) const {
+  const std::size_t zeros = (shape_.stack - 1 - depth) * frame_bytes_;
+  std::memset(out, 0, zeros);
+  out += zeros;
+  const std::uint64_t rows = shape_.rows_per_lane;
+  const std::uint64_t oldest = (row - depth) % rows;
+  const std::uint64_t until_wrap = std::min<std::uint64_t>(depth + 1u, rows - oldest);
+  const std::byte* lane_frames = frames_ + static_cast<std::uint64_t>(lane) * rows * frame_bytes_;
+  racing_copy(out, lane_frames + oldest * frame_bytes_, until_wrap * frame_bytes_);
+  racing_copy(out + until_wrap * frame_bytes_, lane_frames,
+              (depth + 1 - until_wrap) * frame_bytes_);
+}
+
+void ReplayRing::write_stack(std::byte* out, const StackFormat& format, std::int64_t lane,
+                             std::uint64_t row, std::uint32_t depth) const {
+  if (format.type == StackType::kUint8 && !format.channels_last) {
+    copy_stack(out, lane, row, depth);
+    return;
+  }
+  static thread_local std::vector<std::byte> stored;
+  stored.resize(shape_.stack * frame_bytes_);
+  copy_stack(stored.data(), lane, row, depth);
+  format_stack(reinterpret_cast<const std::uint8_t*>(stored.data()), shape_.stack, frame_bytes_,
+               format, out);
+}
+
+}  // namespace actormimic::replay
