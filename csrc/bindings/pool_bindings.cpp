@@ -1,7 +1,380 @@
+// The pool for Python. Batches are NumPy arrays whose memory the workers write to directly, so each
+// array is held here for as long as a worker may write to it.
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <cstring>
+#include <memory>
+
 #include "bindings/bindings.hpp"
+#include "common/check.hpp"
+#include "pool/pool.hpp"
+
+namespace py = pybind11;
 
 namespace actormimic::bindings {
+namespace {
 
-void bind_pool(pybind11::module_&) {}
+constexpr std::chrono::milliseconds kInterruptCheck{50};  // how soon Ctrl-C ends a wait
+
+// What the results of a pool look like, and which of the optional ones were asked for.
+struct BatchShape {
+  py::ssize_t rows = 0;
+  std::vector<py::ssize_t> obs;  // of one environment
+  bool final_obs = false;
+  bool ram = false;
+  bool flags = false;
+};
+
+template <typename T>
+py::array_t<T> checked_array(py::handle given, const char* name,
+                             const std::vector<py::ssize_t>& shape) {
+  if (!py::isinstance<py::array_t<T>>(given))
+    throw py::type_error(detail::join(name, " must be a NumPy array of dtype ",
+                                      std::string(py::str(py::dtype::of<T>())), ", got ",
+                                      std::string(py::str(py::type::of(given)))));
+  auto array = py::reinterpret_borrow<py::array_t<T>>(given);
+  const std::vector<py::ssize_t> got(array.shape(), array.shape() + array.ndim());
+  require(got == shape, name, " must have shape ", std::string(py::str(py::tuple(py::cast(shape)))),
+          ", got ", std::string(py::str(py::tuple(py::cast(got)))));
+  require(array.flags() & py::array::c_style, name, " must be C-contiguous");
+  require(array.writeable(), name, " must be writable");
+  return array;
+}
+
+// One batch of results: the arrays and the addresses of their first rows.
+class PyBatch {
+ public:
+  PyBatch(const BatchShape& shape, const py::dict& given) : shape_(shape) {
+    std::vector<py::ssize_t> obs_shape = shape.obs;
+    obs_shape.insert(obs_shape.begin(), shape.rows);
+    const std::vector<py::ssize_t> row_shape{shape.rows};
+    Slot& slot = batch.first;
+    int used = 0;
+    const auto make = [&](const char* name, auto*& pointer, const std::vector<py::ssize_t>& size) {
+      using T = std::remove_reference_t<decltype(*pointer)>;
+      py::array_t<T> array;
+      if (given.contains(name)) {
+        array = checked_array<T>(given[name], name, size);
+        ++used;
+      } else {
+        array = py::array_t<T>(size);
+      }
+      pointer = array.mutable_data();
+      arrays[name] = array;
+    };
+    make("obs", slot.obs, obs_shape);
+    make("rewards", slot.reward, row_shape);
+    make("terminations", slot.terminated, row_shape);
+    make("truncations", slot.truncated, row_shape);
+    make("env_id", slot.env_id, row_shape);
+    make("lives", slot.lives, row_shape);
+    make("frame_number", slot.frame_number, row_shape);
+    make("episode_frame_number", slot.episode_frame_number, row_shape);
+    if (shape.final_obs) {
+      make("final_obs", slot.final_obs, obs_shape);
+      std::memset(slot.final_obs, 0, static_cast<std::size_t>(array("final_obs").nbytes()));
+    }
+    if (shape.ram) make("ram", slot.ram, {shape.rows, kRamBytes});
+    if (shape.flags) {
+      make("life_lost", slot.life_lost, row_shape);
+      make("game_over", slot.game_over, row_shape);
+      make("autoreset", slot.autoreset, row_shape);
+    }
+    if (static_cast<std::size_t>(used) != given.size()) {
+      for (const auto& item : given)
+        require(arrays.contains(item.first), "a batch of this pool has no array '",
+                std::string(py::str(item.first)), "'; it has ",
+                std::string(py::str(py::list(arrays))));
+    }
+    batch.obs_bytes =
+        static_cast<std::size_t>(array("obs").nbytes() / std::max<py::ssize_t>(shape.rows, 1));
+  }
+
+  py::array array(const char* name) const { return arrays[name]; }
+
+  py::dict infos(bool after_step) const {
+    py::dict infos;
+    for (const char* name : {"env_id", "lives", "frame_number", "episode_frame_number"})
+      infos[name] = arrays[name];
+    if (shape_.ram) infos["ram"] = arrays["ram"];
+    if (shape_.flags)
+      for (const char* name : {"life_lost", "game_over", "autoreset"}) infos[name] = arrays[name];
+    if (shape_.final_obs && after_step) {
+      for (py::ssize_t i = 0; i < shape_.rows; ++i) {
+        if (!batch.first.terminated[i] && !batch.first.truncated[i]) continue;
+        infos["final_obs"] = arrays["final_obs"];
+        break;
+      }
+    }
+    return infos;
+  }
+
+  py::tuple reset_result() const { return py::make_tuple(arrays["obs"], infos(false)); }
+  py::tuple step_result() const {
+    return py::make_tuple(arrays["obs"], arrays["rewards"], arrays["terminations"],
+                          arrays["truncations"], infos(true));
+  }
+
+  Batch batch;
+  py::dict arrays;
+
+ private:
+  BatchShape shape_;
+};
+
+using PyBatchRef = std::shared_ptr<PyBatch>;
+
+class PyPool {
+ public:
+  PyPool(const PoolSettings& settings, bool ram, bool flags) {
+    {
+      py::gil_scoped_release release;
+      pool_ = std::make_unique<Pool>(settings);
+    }
+    const EnvSettings& env = settings.env;
+    shape_.rows = pool_->batch_size();
+    shape_.obs = {env.stack_num, env.img_height, env.img_width};
+    if (!env.grayscale) shape_.obs.push_back(3);
+    shape_.final_obs = env.autoreset == Autoreset::kSameStep;
+    shape_.ram = ram;
+    shape_.flags = flags;
+    in_flight_ = static_cast<std::size_t>(pool_->batches_in_flight());
+  }
+
+  ~PyPool() { close(); }
+
+  // The workers write into arrays that this object keeps alive, so they stop first.
+  void close() {
+    py::gil_scoped_release release;
+    pool_->close();
+  }
+
+  PyBatchRef make_batch(const py::kwargs& arrays) const {
+    return std::make_shared<PyBatch>(shape_, arrays);
+  }
+
+  void use_batches(const std::vector<PyBatchRef>& batches) {
+    pool_->set_line_capacity(std::max(batches.size(), in_flight_) + 1);
+    registered_ = batches;
+    take_back();
+  }
+
+  py::tuple reset(const std::vector<int>& env_ids, const std::vector<int>& seeds) {
+    require(env_ids.size() == seeds.size(), "env_ids and seeds must have the same size, got ",
+            env_ids.size(), " and ", seeds.size());
+    const bool full = env_ids.size() == static_cast<std::size_t>(pool_->num_envs());
+    offer(full ? in_flight_ : 1, full);
+    {
+      py::gil_scoped_release release;
+      pool_->reset(env_ids.data(), seeds.data(), env_ids.size(), given_.data(), given_.size());
+    }
+    lend(full);
+    return receive()->reset_result();
+  }
+
+  void send(const py::array& actions, const py::object& strengths, const PyBatchRef& out) {
+    read_actions(actions);
+    py::array_t<float> paddle;
+    if (!strengths.is_none()) paddle = py::cast<py::array_t<float>>(strengths);
+    if (out != nullptr) {
+      require(registered_.empty(), "out= and use_batches() exclude each other");
+      require(pool_->num_envs() == pool_->batch_size(),
+              "out= needs a synchronous pool: batch_size == num_envs");
+      require_shape(*out);
+      offered_.assign(1, out);
+      given_.assign(1, out->batch);
+    } else {
+      offer(1, false);
+    }
+    {
+      py::gil_scoped_release release;
+      pool_->send(actions_.data(), paddle.size() > 0 ? paddle.data() : nullptr, actions_.size(),
+                  given_.data(), given_.size());
+    }
+    lend(false);
+  }
+
+  py::tuple recv() { return receive()->step_result(); }
+
+  py::bytes clone_state() {
+    std::string state;
+    {
+      py::gil_scoped_release release;
+      state = pool_->clone_state();
+    }
+    return state;
+  }
+
+  void restore_state(const py::bytes& state) {
+    const std::string_view bytes = state;
+    {
+      py::gil_scoped_release release;
+      pool_->restore_state(bytes.data(), bytes.size());
+    }
+    take_back();
+  }
+
+  std::vector<int> minimal_actions(int env) const { return pool_->minimal_actions(env); }
+  int action_count(int env) const { return pool_->action_count(env); }
+  int num_threads() const { return pool_->num_threads(); }
+
+  void require_shape(const PyBatch& batch) const {
+    require(batch.batch.obs_bytes == pool_->obs_bytes() &&
+                batch.array("env_id").size() == shape_.rows &&
+                (batch.batch.first.final_obs != nullptr) == shape_.final_obs &&
+                (batch.batch.first.ram != nullptr) == shape_.ram &&
+                (batch.batch.first.autoreset != nullptr) == shape_.flags,
+            "the batch was made by a pool of another shape; use this pool's make_batch()");
+  }
+
+ private:
+  void read_actions(const py::array& actions) {
+    const bool wide = py::isinstance<py::array_t<std::int64_t>>(actions);
+    if (!wide && !py::isinstance<py::array_t<std::int32_t>>(actions))
+      throw py::type_error(detail::join("actions must be an array of dtype int32 or int64, got ",
+                                        std::string(py::str(actions.dtype()))));
+    const bool fits = actions.ndim() == 1 && actions.shape(0) == shape_.rows;
+    require(fits, "actions must have shape (", shape_.rows, ",), got ",
+            std::string(py::str(actions.attr("shape"))));
+    actions_.resize(static_cast<std::size_t>(shape_.rows));
+    for (py::ssize_t i = 0; i < shape_.rows; ++i)
+      actions_[i] = wide ? *static_cast<const std::int64_t*>(actions.data(i))
+                         : *static_cast<const std::int32_t*>(actions.data(i));
+  }
+
+  // Fills offered_ with the batches that go to the pool next: the caller's, all of them or those
+  // that are not with the pool, or else `fresh` new ones.
+  void offer(std::size_t fresh, bool all) {
+    offered_.clear();
+    given_.clear();
+    if (registered_.empty()) {
+      for (std::size_t i = 0; i < fresh; ++i)
+        offered_.push_back(std::make_shared<PyBatch>(shape_, py::dict()));
+    } else {
+      offered_ = all ? registered_ : held_;
+    }
+    for (const PyBatchRef& batch : offered_) given_.push_back(batch->batch);
+  }
+
+  // The pool has accepted what was offered.
+  void lend(bool all) {
+    if (all) lent_.clear();
+    lent_.insert(lent_.end(), offered_.begin(), offered_.end());
+    held_.clear();
+  }
+
+  // The pool has lost its batches: the caller holds them all.
+  void take_back() {
+    lent_.clear();
+    held_ = registered_;
+  }
+
+  PyBatchRef receive() {
+    Batch batch;
+    bool done = false;
+    while (!done) {
+      {
+        py::gil_scoped_release release;
+        done = pool_->recv(kInterruptCheck, batch);
+      }
+      if (!done && PyErr_CheckSignals() != 0) throw py::error_already_set();
+    }
+    PyBatchRef front = lent_.front();
+    lent_.erase(lent_.begin());
+    if (!registered_.empty()) held_.push_back(front);
+    return front;
+  }
+
+  std::unique_ptr<Pool> pool_;
+  BatchShape shape_;
+  std::size_t in_flight_ = 1;           // batches that hold one result of every environment
+  std::vector<PyBatchRef> registered_;  // use_batches()
+  std::vector<PyBatchRef> lent_;        // with the pool, in its order
+  std::vector<PyBatchRef> held_;        // with the caller until the next send()
+  // Kept between calls, so that a step allocates nothing.
+  std::vector<PyBatchRef> offered_;
+  std::vector<Batch> given_;
+  std::vector<std::int64_t> actions_;
+};
+
+}  // namespace
+
+void bind_pool(py::module_& m) {
+  py::enum_<Autoreset>(m, "Autoreset")
+      .value("NEXT_STEP", Autoreset::kNextStep)
+      .value("SAME_STEP", Autoreset::kSameStep);
+
+  py::class_<GameChoice>(m, "GameChoice")
+      .def(py::init([](std::string name, std::string rom_path, int mode, int difficulty) {
+             return GameChoice{std::move(name), std::move(rom_path), mode, difficulty};
+           }),
+           py::arg("name"), py::arg("rom_path"), py::arg("mode") = -1, py::arg("difficulty") = -1);
+
+  py::class_<EnvSettings>(m, "EnvSettings")
+      .def(py::init<>())
+      .def_readwrite("frame_skip", &EnvSettings::frame_skip)
+      .def_readwrite("img_height", &EnvSettings::img_height)
+      .def_readwrite("img_width", &EnvSettings::img_width)
+      .def_readwrite("stack_num", &EnvSettings::stack_num)
+      .def_readwrite("grayscale", &EnvSettings::grayscale)
+      .def_readwrite("maxpool", &EnvSettings::maxpool)
+      .def_readwrite("exact_pooling", &EnvSettings::exact_pooling)
+      .def_readwrite("maxpool_rgb", &EnvSettings::maxpool_rgb)
+      .def_readwrite("noop_min", &EnvSettings::noop_min)
+      .def_readwrite("noop_max", &EnvSettings::noop_max)
+      .def_readwrite("noop_in_agent_steps", &EnvSettings::noop_in_agent_steps)
+      .def_readwrite("noop_after_life_loss", &EnvSettings::noop_after_life_loss)
+      .def_readwrite("clear_stack_on_life_loss", &EnvSettings::clear_stack_on_life_loss)
+      .def_readwrite("use_fire_reset", &EnvSettings::use_fire_reset)
+      .def_readwrite("episodic_life", &EnvSettings::episodic_life)
+      .def_readwrite("life_loss_info", &EnvSettings::life_loss_info)
+      .def_readwrite("reward_clipping", &EnvSettings::reward_clipping)
+      .def_readwrite("max_episode_frames", &EnvSettings::max_episode_frames)
+      .def_readwrite("repeat_action_probability", &EnvSettings::repeat_action_probability)
+      .def_readwrite("full_action_space", &EnvSettings::full_action_space)
+      .def_readwrite("autoreset", &EnvSettings::autoreset);
+
+  py::class_<PoolSettings>(m, "PoolSettings")
+      .def(py::init<>())
+      .def_readwrite("games", &PoolSettings::games)
+      .def_readwrite("batch_size", &PoolSettings::batch_size)
+      .def_readwrite("num_threads", &PoolSettings::num_threads)
+      .def_readwrite("thread_affinity_offset", &PoolSettings::thread_affinity_offset)
+      .def_readwrite("env", &PoolSettings::env);
+
+  py::class_<PyBatch, PyBatchRef>(m, "Batch",
+                                  "One batch of results; see AtariVectorEnv.make_batch.")
+      .def("__getitem__",
+           [](const PyBatch& batch, const char* name) {
+             if (!batch.arrays.contains(name)) throw py::key_error(name);
+             return batch.array(name);
+           })
+      .def_property_readonly("obs", [](const PyBatch& batch) { return batch.array("obs"); })
+      .def_property_readonly("rewards", [](const PyBatch& batch) { return batch.array("rewards"); })
+      .def_property_readonly("terminations",
+                             [](const PyBatch& batch) { return batch.array("terminations"); })
+      .def_property_readonly("truncations",
+                             [](const PyBatch& batch) { return batch.array("truncations"); });
+
+  py::class_<PyPool>(m, "AtariPool")
+      .def(py::init<const PoolSettings&, bool, bool>(), py::arg("settings"), py::arg("ram"),
+           py::arg("flags"))
+      .def("make_batch", &PyPool::make_batch)
+      .def("use_batches",
+           [](PyPool& self, const std::vector<PyBatchRef>& batches) {
+             for (const PyBatchRef& batch : batches) self.require_shape(*batch);
+             self.use_batches(batches);
+           })
+      .def("reset", &PyPool::reset, py::arg("env_ids"), py::arg("seeds"))
+      .def("send", &PyPool::send, py::arg("actions"), py::arg("strengths"), py::arg("out"))
+      .def("recv", &PyPool::recv)
+      .def("clone_state", &PyPool::clone_state)
+      .def("restore_state", &PyPool::restore_state)
+      .def("close", &PyPool::close)
+      .def("minimal_actions", &PyPool::minimal_actions)
+      .def("action_count", &PyPool::action_count)
+      .def_property_readonly("num_threads", &PyPool::num_threads);
+}
 
 }  // namespace actormimic::bindings

@@ -1,0 +1,173 @@
+#include "emulator/console.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "ale/common/ColourPalette.hpp"
+#include "ale/common/Log.hpp"
+#include "ale/emucore/MD5.hxx"
+#include "ale/games/Roms.hpp"
+#include "common/check.hpp"
+#include "emulator/console_impl.hpp"
+
+namespace actormimic {
+namespace {
+
+// The last RAM address. Reading it leaves on the data bus what ALE leaves there when it copies the
+// RAM after each frame; games see that value where they read an address nothing answers to.
+constexpr std::uint16_t kLastRamAddress = 0xff;
+
+// ALE ends the process when it cannot load a ROM, so everything it would trip over is asked first.
+void check_rom(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  require(file.good() && std::filesystem::is_regular_file(path), "ROM file '", path,
+          "' cannot be read");
+  const std::vector<std::uint8_t> image((std::istreambuf_iterator<char>(file)), {});
+  require(!image.empty(), "ROM file '", path, "' is empty");
+  const std::string md5 = ale::stella::MD5(image.data(), static_cast<std::uint32_t>(image.size()));
+  const std::unique_ptr<ale::RomSettings> game(ale::buildRomRLWrapper(path, md5));
+  require(game != nullptr, "ROM file '", path, "' is not a game that ALE supports");
+}
+
+template <typename Values>
+std::string listed(const Values& values) {
+  std::string text;
+  for (const auto value : values) text += (text.empty() ? "" : ", ") + std::to_string(value);
+  return text;
+}
+
+template <typename Values>
+void require_one_of(const char* name, int value, const Values& allowed) {
+  require(std::any_of(allowed.begin(), allowed.end(),
+                      [&](auto one) { return static_cast<int>(one) == value; }),
+          name, " is ", value, "; this game allows: ", listed(allowed));
+}
+
+}  // namespace
+
+Console::Console(const GameChoice& game, float repeat_action_probability)
+    : impl_(std::make_unique<Impl>()) {
+  ale::Logger::setMode(ale::Logger::Error);
+  check_rom(game.rom_path);
+  impl_->choice = game;
+  impl_->ale = std::make_unique<ale::ALEInterface>();
+  impl_->ale->setFloat("repeat_action_probability", repeat_action_probability);
+  // Back from ALE, because it keeps settings as text and loses digits on the way.
+  impl_->repeat_probability = impl_->ale->getFloat("repeat_action_probability");
+  impl_->load_rom(-1);
+}
+
+Console::~Console() = default;
+
+void Console::Impl::load_rom(int seed) {
+  ale->setInt("random_seed", seed);
+  ale->loadROM(choice.rom_path);
+  if (choice.mode >= 0) {
+    require_one_of("mode", choice.mode, ale->getAvailableModes());
+    ale->setMode(static_cast<ale::game_mode_t>(choice.mode));
+  }
+  if (choice.difficulty >= 0) {
+    require_one_of("difficulty", choice.difficulty, ale->getAvailableDifficulties());
+    ale->setDifficulty(static_cast<ale::difficulty_t>(choice.difficulty));
+  }
+  find_parts();
+}
+
+void Console::Impl::find_parts() {
+  osystem = ale->theOSystem.get();
+  system = &osystem->console().system();
+  tia = &system->tia();
+  media = &osystem->console().mediaSource();
+  game = ale->romSettings.get();
+  sticky_random = &ale->environment->getEnvironmentRNG();
+  const auto& properties = osystem->console().properties();
+  md5 = properties.get(ale::stella::Cartridge_MD5);
+  paddles = properties.get(ale::stella::Controller_Left) == "PADDLES" ||
+            properties.get(ale::stella::Controller_Right) == "PADDLES";
+  for (int a = 0; a < kActions; ++a) legal[a] = game->isLegal(static_cast<ale::Action>(a));
+  state = ale->environment->getState();
+  held_action = ale::PLAYER_A_NOOP;
+}
+
+void Console::power_on(int seed) {
+  ensure(std::filesystem::is_regular_file(impl_->choice.rom_path), "ROM file '",
+         impl_->choice.rom_path, "' has gone");
+  impl_->load_rom(seed);
+}
+
+void Console::reset() {
+  ale::StellaEnvironment& environment = *impl_->ale->environment;
+  environment.setState(impl_->state);
+  environment.reset();
+  impl_->state = environment.getState();
+  impl_->held_action = ale::PLAYER_A_NOOP;
+}
+
+int Console::act(int action, float strength) {
+  Impl& c = *impl_;
+  if (c.repeat_probability > 0.0f) {
+    if (c.sticky_random->nextDouble() >= c.repeat_probability) {
+      c.held_action = action;
+      c.held_strength = strength;
+    }
+    c.sticky_random->nextDouble();  // player B's draw: the sequence is shared
+  } else {
+    c.held_action = action;
+    c.held_strength = strength;
+  }
+  if (c.game->isTerminal()) return 0;
+  const int pressed = c.legal[c.held_action] ? c.held_action : ale::PLAYER_A_NOOP;
+  ale::stella::Event* event = c.osystem->event();
+  if (c.paddles) {
+    c.state.applyActionPaddles(event, pressed, c.held_strength, ale::PLAYER_B_NOOP, 0.0f);
+  } else {
+    c.state.applyActionJoysticks(event, pressed, ale::PLAYER_B_NOOP);
+  }
+  c.media->update();
+  c.game->step(*c.system);
+  c.system->peek(kLastRamAddress);
+  c.state.incrementFrame();
+  return c.game->getReward();
+}
+
+bool Console::game_over() const { return impl_->game->isTerminal(); }
+int Console::lives() const { return impl_->game->lives(); }
+int Console::frame_number() const { return impl_->state.getFrameNumber(); }
+int Console::episode_frame_number() const { return impl_->state.getEpisodeFrameNumber(); }
+
+const std::uint8_t* Console::screen() const { return impl_->media->currentFrameBuffer(); }
+const std::uint8_t* Console::previous_screen() const { return impl_->media->previousFrameBuffer(); }
+bool Console::screen_stays() const { return !Pictures::unfinished(*impl_->tia); }
+
+FrameShape Console::screen_shape() const {
+  return {static_cast<int>(impl_->media->height()), static_cast<int>(impl_->media->width())};
+}
+
+Palette Console::palette() const {
+  auto& colors = impl_->osystem->colourPalette();
+  Palette palette;
+  std::array<std::uint8_t, 256> indices;
+  for (int i = 0; i < 256; ++i) indices[i] = static_cast<std::uint8_t>(i);
+  // ALE finds the gray of an index in the next entry, which the last index does not have.
+  colors.applyPaletteGrayscale(palette.gray.data(), indices.data(), 255);
+  palette.gray[255] = palette.gray[254];
+  colors.applyPaletteRGB(palette.rgb[0].data(), indices.data(), 256);
+  return palette;
+}
+
+void Console::copy_ram(std::uint8_t* out) const {
+  for (int i = 0; i < kRamBytes; ++i)
+    out[i] = impl_->system->peek(static_cast<std::uint16_t>(0x80 + i));
+}
+
+std::vector<int> Console::minimal_actions() const {
+  std::vector<int> actions;
+  for (const ale::Action action : impl_->game->getMinimalActionSet())
+    actions.push_back(static_cast<int>(action));
+  return actions;
+}
+
+}  // namespace actormimic

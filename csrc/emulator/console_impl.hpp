@@ -1,0 +1,53 @@
+// What console.cpp and console_state.cpp share: ALE's objects. Included by nobody else.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string>
+
+#include "ale/ale_interface.hpp"
+#include "ale/emucore/Console.hxx"
+#include "ale/emucore/M6502.hxx"
+#include "ale/emucore/MediaSrc.hxx"
+#include "ale/emucore/OSystem.hxx"
+#include "ale/emucore/Props.hxx"
+#include "ale/emucore/System.hxx"
+#include "ale/emucore/TIA.hxx"
+#include "ale/environment/ale_state.hpp"
+#include "ale/environment/stella_environment.hpp"
+#include "ale/games/RomSettings.hpp"
+#include "emulator/console.hpp"
+
+namespace actormimic {
+
+struct Console::Impl {
+  GameChoice choice;
+  std::unique_ptr<ale::ALEInterface> ale;
+  // Found once after each power-on, so that a frame costs no look-up.
+  ale::stella::OSystem* osystem = nullptr;
+  ale::stella::System* system = nullptr;
+  ale::stella::TIA* tia = nullptr;
+  ale::stella::MediaSource* media = nullptr;
+  ale::RomSettings* game = nullptr;
+  ale::stella::Random* sticky_random = nullptr;
+  std::string md5;
+  std::array<bool, kActions> legal{};
+  bool paddles = false;
+  float repeat_probability = 0.0f;
+  // Frame counters and paddle positions; ALE's environment has its own copy only during a reset.
+  ale::ALEState state;
+  int held_action = 0;
+  float held_strength = 1.0f;
+
+  void find_parts();
+  void load_rom(int seed);
+};
+
+// The picture state of the TIA that its own save() leaves out.
+struct Pictures {
+  static bool unfinished(const ale::stella::TIA& tia);
+  static void save(const ale::stella::TIA& tia, StateWriter& out);
+  static void load(ale::stella::TIA& tia, StateReader& in);
+};
+
+}  // namespace actormimic

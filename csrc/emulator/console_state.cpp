@@ -1,0 +1,121 @@
+// Saved states of a console. ALE's own hold neither the sticky action nor the pictures, nor where
+// the TIA stands in its mask tables; two pools would drift apart after a restore.
+#include "ale/emucore/Deserializer.hxx"
+#include "ale/emucore/Serializer.hxx"
+#include "emulator/console_impl.hpp"
+
+namespace ale {
+namespace stella {
+
+// The TIA names this class its friend and ALE defines it nowhere: our way to its private state.
+class TIADebug {
+ public:
+  static constexpr std::size_t kPictureBytes = 160 * 300;
+
+  static bool unfinished(const TIA& tia) { return tia.myPartialFrameFlag; }
+
+  static void save(const TIA& tia, actormimic::StateWriter& out) {
+    out.put(tia.myPartialFrameFlag);
+    out.put(tia.myFrameGreyed);
+    out.put<std::int64_t>(tia.myFramePointer - tia.myCurrentFrameBuffer);
+    out.put_bytes(tia.myCurrentFrameBuffer, kPictureBytes);
+    out.put_bytes(tia.myPreviousFrameBuffer, kPictureBytes);
+    out.put(place(tia.myCurrentBLMask, TIA::ourBallMaskTable));
+    out.put(place(tia.myCurrentM0Mask, TIA::ourMissleMaskTable));
+    out.put(place(tia.myCurrentM1Mask, TIA::ourMissleMaskTable));
+    out.put(place(tia.myCurrentP0Mask, TIA::ourPlayerMaskTable));
+    out.put(place(tia.myCurrentP1Mask, TIA::ourPlayerMaskTable));
+    out.put<std::int64_t>(tia.myCurrentPFMask - &TIA::ourPlayfieldTable[0][0]);
+  }
+
+  static void load(TIA& tia, actormimic::StateReader& in) {
+    tia.myPartialFrameFlag = in.get<bool>();
+    tia.myFrameGreyed = in.get<bool>();
+    tia.myFramePointer =
+        tia.myCurrentFrameBuffer + checked(in.get<std::int64_t>(), kPictureBytes + 1);
+    in.get_bytes(tia.myCurrentFrameBuffer, kPictureBytes);
+    in.get_bytes(tia.myPreviousFrameBuffer, kPictureBytes);
+    tia.myCurrentBLMask = at(in.get<Place>(), TIA::ourBallMaskTable);
+    tia.myCurrentM0Mask = at(in.get<Place>(), TIA::ourMissleMaskTable);
+    tia.myCurrentM1Mask = at(in.get<Place>(), TIA::ourMissleMaskTable);
+    tia.myCurrentP0Mask = at(in.get<Place>(), TIA::ourPlayerMaskTable);
+    tia.myCurrentP1Mask = at(in.get<Place>(), TIA::ourPlayerMaskTable);
+    tia.myCurrentPFMask = &TIA::ourPlayfieldTable[0][0] +
+                          checked(in.get<std::int64_t>(), sizeof TIA::ourPlayfieldTable / 4);
+  }
+
+ private:
+  // A mask pointer as an offset into its table, or into the table of a disabled object.
+  struct Place {
+    std::int32_t disabled;
+    std::int32_t offset;
+  };
+
+  template <typename Table>
+  static Place place(const std::uint8_t* mask, const Table& table) {
+    const auto* begin = reinterpret_cast<const std::uint8_t*>(&table);
+    if (mask >= begin && mask < begin + sizeof table)
+      return {0, static_cast<std::int32_t>(mask - begin)};
+    return {1, static_cast<std::int32_t>(mask - TIA::ourDisabledMaskTable)};
+  }
+
+  template <typename Table>
+  static const std::uint8_t* at(Place place, const Table& table) {
+    if (place.disabled != 0)
+      return TIA::ourDisabledMaskTable + checked(place.offset, sizeof TIA::ourDisabledMaskTable);
+    return reinterpret_cast<const std::uint8_t*>(&table) + checked(place.offset, sizeof table);
+  }
+
+  static std::int64_t checked(std::int64_t offset, std::size_t size) {
+    actormimic::require(0 <= offset && offset < static_cast<std::int64_t>(size),
+                        "the saved state is damaged: offset ", offset, " of ", size);
+    return offset;
+  }
+};
+
+}  // namespace stella
+}  // namespace ale
+
+namespace actormimic {
+
+bool Pictures::unfinished(const ale::stella::TIA& tia) {
+  return ale::stella::TIADebug::unfinished(tia);
+}
+void Pictures::save(const ale::stella::TIA& tia, StateWriter& out) {
+  ale::stella::TIADebug::save(tia, out);
+}
+void Pictures::load(ale::stella::TIA& tia, StateReader& in) {
+  ale::stella::TIADebug::load(tia, in);
+}
+
+void Console::save(StateWriter& out) const {
+  Impl& c = *impl_;
+  ale::stella::Serializer ale_state;
+  ensure(c.system->saveState(c.md5, ale_state), "ALE could not save its state");
+  c.game->saveState(ale_state);
+  c.sticky_random->saveState(ale_state);
+  out.put_string(c.md5);
+  out.put_string(ale_state.get_str());
+  out.put_string(c.state.serialize());
+  out.put(c.held_action);
+  out.put(c.held_strength);
+  Pictures::save(*c.tia, out);
+}
+
+void Console::load(StateReader& in) {
+  Impl& c = *impl_;
+  require(in.get_string() == c.md5, "the saved state is of another game");
+  ale::stella::Deserializer ale_state(in.get_string());
+  require(c.system->loadState(c.md5, ale_state), "the saved state is damaged");
+  c.game->loadState(ale_state);
+  c.sticky_random->loadState(ale_state);
+  c.state = ale::ALEState(in.get_string());
+  c.held_action = in.get<int>();
+  require_range("held action of the saved state", c.held_action, 0, kActions - 1);
+  c.held_strength = in.get<float>();
+  Pictures::load(*c.tia, in);
+  // The data bus holds the last byte of RAM between frames; see console.cpp.
+  c.system->peek(0xff);
+}
+
+}  // namespace actormimic

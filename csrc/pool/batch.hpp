@@ -1,0 +1,101 @@
+// The caller's buffers for one batch of results, and the line they wait in to be filled.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "emulator/atari_env.hpp"
+
+namespace actormimic {
+
+// Rows of results, one array per kind; row i of each belongs to the i-th environment of the batch.
+// Owns nothing: the caller keeps the memory alive until the pool has handed the batch back.
+struct Batch {
+  Slot first;                 // where row 0 goes; null pointers for what nobody asked for
+  std::size_t obs_bytes = 0;  // from one row of obs (and final_obs) to the next
+
+  Slot row(std::size_t i) const {
+    Slot slot = first;
+    slot.obs += i * obs_bytes;
+    slot.reward += i;
+    slot.terminated += i;
+    slot.truncated += i;
+    slot.env_id += i;
+    slot.lives += i;
+    slot.frame_number += i;
+    slot.episode_frame_number += i;
+    if (slot.final_obs != nullptr) slot.final_obs += i * obs_bytes;
+    if (slot.ram != nullptr) slot.ram += i * kRamBytes;
+    if (slot.life_lost != nullptr) slot.life_lost += i;
+    if (slot.game_over != nullptr) slot.game_over += i;
+    if (slot.autoreset != nullptr) slot.autoreset += i;
+    return slot;
+  }
+};
+
+// Batches in the order they were handed over: the first are complete or being filled, the rest are
+// still empty. Rows are given out in order; a batch is complete when all of its rows are done. Not
+// thread-safe; never allocates after construction.
+class BatchLine {
+ public:
+  struct Row {
+    std::size_t ticket = 0;  // for done()
+    Slot slot;
+  };
+
+  BatchLine(std::size_t capacity, std::size_t rows_per_batch)
+      : rows_(rows_per_batch), ring_(capacity) {}
+
+  std::size_t capacity() const { return ring_.size(); }
+  std::size_t room() const { return ring_.size() - size_; }
+  bool empty() const { return size_ == 0; }
+
+  // Only with room().
+  void add(const Batch& batch) {
+    ring_[(first_ + size_) % ring_.size()] = {batch, 0};
+    ++size_;
+  }
+
+  bool has_row() const { return given_ < size_ * rows_; }
+  std::size_t free_rows() const { return size_ * rows_ - given_; }
+
+  // The next row in line, or row `fixed` of the batch being filled where `fixed` is not negative.
+  Row take_row(int fixed) {
+    const std::size_t batch = given_ / rows_;
+    const std::size_t row = fixed >= 0 ? static_cast<std::size_t>(fixed) : given_ % rows_;
+    ++given_;
+    const std::size_t place = (first_ + batch) % ring_.size();
+    return {place, ring_[place].batch.row(row)};
+  }
+
+  // Reports a row as written. True when that completed its batch.
+  bool done(std::size_t ticket) { return ++ring_[ticket].done == rows_; }
+
+  bool front_complete() const { return size_ > 0 && ring_[first_].done == rows_; }
+
+  // Takes the complete batch at the front out of the line.
+  Batch pop() {
+    const Batch batch = ring_[first_].batch;
+    first_ = (first_ + 1) % ring_.size();
+    --size_;
+    given_ -= rows_;
+    return batch;
+  }
+
+  void clear() { first_ = size_ = given_ = 0; }
+
+ private:
+  struct Entry {
+    Batch batch;
+    std::size_t done = 0;
+  };
+
+  std::size_t rows_;
+  std::vector<Entry> ring_;
+  std::size_t first_ = 0;
+  std::size_t size_ = 0;
+  std::size_t given_ = 0;  // rows given out of the batches in line
+};
+
+}  // namespace actormimic

@@ -1,0 +1,89 @@
+// Many environments, stepped by a few threads, their results written into the caller's batches.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "emulator/atari_env.hpp"
+#include "pool/batch.hpp"
+
+namespace actormimic {
+
+struct PoolSettings {
+  std::vector<GameChoice> games;    // one for each environment
+  int batch_size = 0;               // results per batch; 0: as many as environments
+  int num_threads = 0;              // 0: as many as results per batch, at most one per processor
+  int thread_affinity_offset = -1;  // worker i runs on processor offset + i; -1: anywhere
+  EnvSettings env;
+};
+
+// The life of a pool: reset(), then recv() and send() in turn. A batch of batch_size ==
+// environments holds row i for environment i; a smaller one holds the first that are ready.
+//
+// One thread at a time may call, except close() and the destructor's part of it, which any thread
+// may call while another waits in recv(). After a fork the child's pool refuses every call with
+// std::runtime_error, for its threads stayed with the parent.
+class Pool {
+ public:
+  // Throws std::invalid_argument for settings that make no sense, naming the environment.
+  explicit Pool(const PoolSettings& settings);
+  ~Pool();  // close()
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+
+  int num_envs() const;
+  int batch_size() const;
+  int num_threads() const;
+  std::size_t obs_bytes() const;    // of one environment
+  int action_count(int env) const;  // of its action set
+  const std::vector<int>& minimal_actions(int env) const;
+
+  // Batches that hold one result of every environment.
+  int batches_in_flight() const;
+  // How many batches may be with the pool at once, batches_in_flight() + 1 at first. Allocates;
+  // only with no step under way. Takes all batches away from the pool.
+  void set_line_capacity(std::size_t batches);
+
+  // Resets `count` environments with these seeds (negative: none) and starts the delivery of the
+  // results of all. A full reset waits for steps under way and throws their results away, and with
+  // them all batches that the pool had. The batches of `given` belong to the pool until recv()
+  // returns them. Throws, with nothing changed, std::out_of_range or std::invalid_argument for ids
+  // out of range or twice, and std::invalid_argument or std::runtime_error where a partial reset
+  // cannot be.
+  void reset(const int* env_ids, const int* seeds, std::size_t count, const Batch* given,
+             std::size_t given_count);
+
+  // Starts a step of each environment of the batch that recv() returned last: row i takes
+  // actions[i], an index into its action set, with strengths[i] (null: 1). The batches of `given`
+  // belong to the pool until recv() returns them. Never blocks or allocates. Throws, before
+  // anything moves, std::invalid_argument for a count other than batch_size or an action out of
+  // range, and std::runtime_error without a batch to answer or with more batches than fit.
+  void send(const std::int64_t* actions, const float* strengths, std::size_t count,
+            const Batch* given, std::size_t given_count);
+
+  // The next complete batch, waiting at most `timeout`; false when it passed. Throws
+  // std::runtime_error when nothing is under way that could complete one, when a worker failed
+  // (with the environment's id and game) and after close().
+  bool recv(std::chrono::milliseconds timeout, Batch& batch);
+
+  // All environments, with none under way: only between recv() and send(). Throws
+  // std::runtime_error otherwise.
+  std::string clone_state();
+  // Takes all batches away from the pool. Throws std::invalid_argument for bytes of another pool,
+  // before anything changes unless the bytes of an environment are damaged; the pool then needs a
+  // full reset.
+  void restore_state(const char* bytes, std::size_t size);
+
+  // Stops and joins the workers, after at most one step each. Wakes recv(). Idempotent.
+  void close();
+
+ private:
+  struct Impl;
+  Impl& open() const;  // throws in a forked child
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace actormimic
