@@ -1,18 +1,19 @@
-"""Every setting of a run: its name, type, range, default and meaning, checked before anything runs.
+"""Every setting of a run: name, type, range, default and meaning, checked before anything runs.
 
-A run is described by one YAML file whose ``task`` chooses the model below that checks it. ``preset``
-lays a named set of values (``actormimic.presets``) under the file's own, ``key=value`` overrides lie
-on top. Counts are ``agent_steps`` (one decision) or ``emulator_frames`` (four to a decision by
-default), never bare steps or frames, and count per game unless a docstring says otherwise.
+A run is described by one YAML file whose ``task`` chooses the model below that checks it.
+``preset`` lays a named set of values (``actormimic.presets``) under the file's own, ``key=value``
+overrides lie on top. Counts are ``agent_steps`` (one decision) or ``emulator_frames`` (four to a
+decision by default), never bare steps or frames, and count per game unless a docstring says
+otherwise.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator, model_validator
 
-from actormimic.games import require_game
+from actormimic.games import canonical_name
 from actormimic.presets import PRESETS
 
 Positive = Annotated[int, Field(ge=1)]
@@ -25,7 +26,11 @@ class Section(BaseModel):
     """A group of settings: unknown keys are errors, values are never coerced between types."""
 
     model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
     )
 
 
@@ -39,7 +44,7 @@ class EnvironmentSettings(Section):
     frame_skip: Positive = 4
     """emulator_frames for which an action is repeated."""
     pooling: Literal["exact", "stock"] = "exact"
-    """Maximum over the last two frames: ``exact``, or ale-py's way, stale when a skip ends early."""
+    """Maximum of the last two frames: ``exact``, or ale-py's way, stale if a skip ends early."""
     maxpool_rgb: bool = False
     """Take that maximum on RGB before the luminance, as the paper's authors do."""
     noop_max: Count = 30
@@ -73,7 +78,7 @@ class OptimizerSettings(Section):
     """The optimizer and its constants."""
 
     kind: Literal["adam", "authors_adam", "centered_rmsprop"] = "adam"
-    """``authors_adam``: epsilon inside the root, no bias correction; ``centered_rmsprop``: DQN's."""
+    """``authors_adam``: epsilon in the root, no bias correction; ``centered_rmsprop``: DQN's."""
     learning_rate: PositiveFloat = 2.5e-4
     """Step size."""
     beta1: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.9
@@ -235,9 +240,10 @@ class GamesSettings(RunSettings):
     @field_validator("games")
     @classmethod
     def _known_games(cls, games: list[str]) -> list[str]:
-        if len(set(games)) != len(games):
-            raise ValueError("names a game twice")
-        return [require_game(game) for game in games]
+        for game in games:
+            if games.count(game) > 1:
+                raise ValueError(f"{game!r} is listed twice; allowed: each game once")
+        return [canonical_name(game) for game in games]
 
 
 class LearningSettings(GamesSettings):
@@ -325,7 +331,7 @@ class ActorMimicRun(LearningSettings):
     @classmethod
     def _expert_games(cls, experts: Any) -> Any:
         if isinstance(experts, dict):
-            return {require_game(game): source for game, source in experts.items()}
+            return {canonical_name(game): source for game, source in experts.items()}
         return experts
 
     @model_validator(mode="after")
@@ -360,6 +366,12 @@ AnyRun = Annotated[
 RUN_ADAPTER: TypeAdapter[Any] = TypeAdapter(AnyRun)
 
 
+def task_models() -> dict[str, type[RunSettings]]:
+    """``task`` -> the model that checks it."""
+    union, _ = get_args(AnyRun)
+    return {get_args(model.model_fields["task"].annotation)[0]: model for model in get_args(union)}
+
+
 def merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     """``under`` with ``over`` laid on top, section by section."""
     merged = dict(under)
@@ -381,7 +393,7 @@ def resolve(values: dict[str, Any]) -> RunSettings:
     preset = values.get("preset")
     if preset is not None:
         known = PRESETS.get(str(values.get("task")), {})
-        if preset not in known:
+        if not isinstance(preset, str) or preset not in known:
             allowed = ", ".join(known) or "none for this task"
             raise ValueError(f"preset is {preset!r}; allowed: {allowed}")
         values = merge(known[preset], values)

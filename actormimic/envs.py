@@ -18,7 +18,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from actormimic import _core, games, joystick
+from actormimic import games, joystick
+from actormimic._binding import core as _core
 
 __all__ = ["AtariVectorEnv", "Batch"]
 

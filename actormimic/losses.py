@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-import actormimic._core as _core
+from actormimic._binding import core as _core
 
 __all__ = ["ActorMimicLoss", "actor_mimic_loss"]
 

@@ -1,8 +1,9 @@
 """Named sets of settings: the paper as printed, its authors' code, and quick variants.
 
 Where paper and code disagree, each side of the disagreement is a setting, and the presets here are
-the two consistent readings. Sources: Parisotto et al. 2016 (paper); github.com/eparisotto/ActorMimic
-(authors' code); Mnih et al. 2015, Extended Data Table 1, and its released code (DQN).
+the two consistent readings. Sources: Parisotto et al. 2016 (paper);
+github.com/eparisotto/ActorMimic (authors' code); Mnih et al. 2015, Extended Data Table 1, and
+its released code (DQN).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _DQN_RMSPROP = {
     "epsilon": 0.01,
 }
 
-_DQN_RHYTHM = {
+_DQN_RHYTHM: dict[str, Any] = {
     "training": {
         "agent_steps": 50_000_000,
         "learn_start": 50_000,

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import actormimic._core as _core
+from actormimic._binding import core as _core
 
 __all__ = ["ReplayRing", "list_rings", "remove_ring"]
 

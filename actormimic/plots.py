@@ -1,0 +1,213 @@
+"""The figures of a report, as PNG: returns per game, losses, and scores between random and expert.
+
+Drawn without pyplot: no global state, no display, any thread.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
+
+# Okabe and Ito's palette, which color-blind readers can tell apart; black is kept for the lines
+# that are no run's own: experts and random play.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_EXPERT, _RANDOM, _GRID = "#222222", "#8a8a8a", "#e4e4e4"
+_DPI = 130
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What one run logged."""
+
+    label: str
+    metrics: list[dict[str, Any]]
+    """The lines of ``metrics.jsonl``."""
+    experts: dict[str, float] = field(default_factory=dict)
+    """Game -> the expert's mean return."""
+    random: dict[str, float] = field(default_factory=dict)
+    """Game -> random play's mean return."""
+
+    def series(self, name: str) -> tuple[list[int], list[float]]:
+        """agent_steps and values of one metric, unlogged and non-finite values left out."""
+        points = [
+            (line["agent_steps"], line[name]) for line in self.metrics if line.get(name) is not None
+        ]
+        return [x for x, _ in points], [y for _, y in points]
+
+    def games(self) -> list[str]:
+        """The games with training or test returns, in the order of their first appearance."""
+        names = [name for line in self.metrics for name in line]
+        return list(
+            dict.fromkeys(n.rpartition("/")[2] for n in names if n.split("/")[1:2] == ["return"])
+        )
+
+
+def draw_returns(path: Path, runs: Sequence[Curves]) -> bool:
+    """Training and test returns of each game against agent_steps; False where there are none."""
+    games = list(dict.fromkeys(game for run in runs for game in run.games()))
+    if not games:
+        return False
+    figure, panels = _panels(len(games))
+    for game, axes in zip(games, panels, strict=True):
+        axes.set_title(title(game))
+        several = len(runs) > 1
+        for color, run in zip(_cycle(len(runs)), runs, strict=True):
+            train = run.series(f"train/return/{game}")
+            test = run.series(f"test/return/{game}")
+            name = f"{run.label}: " if several else ""
+            axes.plot(*train, color=color, alpha=0.4, linewidth=1.2, label=f"{name}training")
+            _plot_test(axes, run, game, test, color, f"{name}test")
+        _reference_line(axes, [run.experts.get(game) for run in runs], "expert", _EXPERT, "--")
+        _reference_line(axes, [run.random.get(game) for run in runs], "random", _RANDOM, ":")
+        axes.set_ylabel("return (raw reward per episode)")
+    _finish(figure, panels, path)
+    return True
+
+
+def draw_losses(path: Path, runs: Sequence[Curves]) -> bool:
+    """Each logged loss against agent_steps; False where there are none."""
+    names = {
+        "update/loss": "Loss",
+        "update/policy_loss": "Policy loss",
+        "update/feature_loss": "Feature loss",
+    }
+    logged = [name for name in names if any(run.series(name)[0] for run in runs)]
+    if not logged:
+        return False
+    figure, panels = _panels(len(logged))
+    for name, axes in zip(logged, panels, strict=True):
+        axes.set_title(names[name])
+        for color, run in zip(_cycle(len(runs)), runs, strict=True):
+            axes.plot(*run.series(name), color=color, linewidth=1.4, label=run.label)
+        axes.set_ylabel(names[name].lower())
+    _finish(figure, panels, path, legend=len(runs) > 1)
+    return True
+
+
+def draw_shares(path: Path, labels: Sequence[str], shares: Sequence[dict[str, float]]) -> bool:
+    """Bars: how far from random play (0) to its expert (100) each run came on each game.
+
+    ``shares`` holds game -> percent for each of ``labels``. False where there are none.
+    """
+    games = list(dict.fromkeys(game for share in shares for game in share))
+    if not games:
+        return False
+    height = 0.8 / len(labels)
+    figure = Figure(figsize=(7.5, 1.3 + 0.5 * len(games) * max(1.0, 0.5 * len(labels))))
+    figure.set_layout_engine("constrained")
+    axes = figure.add_subplot()
+    _style(axes)
+    axes.grid(visible=False, axis="y")
+    for number, (color, label, share) in enumerate(
+        zip(_cycle(len(labels)), labels, shares, strict=True)
+    ):
+        places = [index + (number + 0.5) * height - 0.4 for index, _ in enumerate(games)]
+        values = [share.get(game, math.nan) for game in games]
+        bars = axes.barh(places, values, height=0.92 * height, color=color, label=label)
+        axes.bar_label(
+            bars,
+            labels=["" if math.isnan(value) else f"{value:.0f}%" for value in values],
+            padding=4,
+            fontsize=9,
+        )
+    axes.axvline(100, color=_EXPERT, linestyle="--", linewidth=1.2)
+    axes.axvline(0, color=_RANDOM, linewidth=1.2)
+    axes.set_yticks(range(len(games)), [title(game) for game in games])
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    axes.set_xlabel("percent of the way from random play (0) to the expert (100)")
+    if len(labels) > 1:
+        _legend(figure, [axes])
+    figure.savefig(path, dpi=_DPI)
+    return True
+
+
+def title(game: str) -> str:
+    """A game's name as a heading: ``space_invaders`` -> ``Space Invaders``."""
+    return game.replace("_", " ").title()
+
+
+def _panels(count: int) -> tuple[Figure, list[Axes]]:
+    columns = min(count, 3 if count not in (2, 4) else 2)
+    rows = math.ceil(count / columns)
+    figure = Figure(figsize=(max(6.4, 4.3 * columns), 3.1 * rows + 0.6))
+    figure.set_layout_engine("constrained")
+    panels = [figure.add_subplot(rows, columns, index + 1) for index in range(count)]
+    for axes in panels:
+        _style(axes)
+    return figure, panels
+
+
+def _style(axes: Axes) -> None:
+    axes.grid(color=_GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color("#999999")
+    axes.tick_params(color="#999999", labelsize=9)
+    axes.xaxis.label.set_fontsize(9)
+    axes.yaxis.label.set_fontsize(9)
+    axes.title.set_fontsize(11)
+
+
+def _plot_test(
+    axes: Axes,
+    run: Curves,
+    game: str,
+    test: tuple[list[int], list[float]],
+    color: str,
+    label: str,
+) -> None:
+    steps, means = test
+    if not steps:
+        return
+    axes.plot(steps, means, color=color, linewidth=2, marker="o", markersize=4, label=label)
+    deviations = dict(zip(*run.series(f"test/return_std/{game}"), strict=True))
+    spread = [deviations.get(step, 0.0) for step in steps]
+    low = [mean - std for mean, std in zip(means, spread, strict=True)]
+    high = [mean + std for mean, std in zip(means, spread, strict=True)]
+    axes.fill_between(steps, low, high, color=color, alpha=0.12, linewidth=0)
+
+
+def _reference_line(
+    axes: Axes, values: Iterable[float | None], label: str, color: str, style: str
+) -> None:
+    for value in dict.fromkeys(value for value in values if value is not None):
+        axes.axhline(value, color=color, linestyle=style, linewidth=1.2, label=label)
+
+
+def _finish(figure: Figure, panels: list[Axes], path: Path, *, legend: bool = True) -> None:
+    for axes in panels:
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.set_xlabel("agent_steps per game")
+    if legend:
+        _legend(figure, panels)
+    figure.savefig(path, dpi=_DPI)
+
+
+def _legend(figure: Figure, panels: list[Axes]) -> None:
+    entries: dict[str, Any] = {}
+    for axes in panels:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    if entries:
+        figure.legend(
+            list(entries.values()),
+            list(entries),
+            loc="outside lower center",
+            ncols=min(4, len(entries)),
+            frameon=False,
+            fontsize=9,
+        )
+
+
+def _cycle(count: int) -> list[str]:
+    return [COLORS[index % len(COLORS)] for index in range(count)]

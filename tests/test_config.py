@@ -1,0 +1,99 @@
+"""The settings themselves: presets, consistency, and that a resolved file gives itself again."""
+
+import pytest
+import yaml
+
+from actormimic.config import ActorMimicRun, DqnRun, TransferRun, merge, resolve, task_models
+from actormimic.config_files import check_settings, to_yaml
+from actormimic.presets import PRESETS
+
+SMALLEST = {
+    "dqn": {"game": "pong"},
+    "multitask_dqn": {"games": ["pong", "breakout"]},
+    "transfer": {"games": ["breakout"], "source": "random"},
+    "actor_mimic": {"games": ["pong", "breakout"]},
+    "evaluate": {"games": ["pong"]},
+    "pipeline": {"stages": [{"config": "x.yaml"}]},
+}
+
+
+def test_smallest_configs_cover_every_task():
+    assert set(SMALLEST) == set(task_models())
+
+
+@pytest.mark.parametrize("task", SMALLEST)
+def test_the_task_chooses_the_model(task):
+    assert type(resolve({"task": task, **SMALLEST[task]})) is task_models()[task]
+
+
+@pytest.mark.parametrize(
+    ("task", "preset"), [(task, preset) for task in PRESETS for preset in PRESETS[task]]
+)
+def test_each_preset_is_valid_changes_something_and_survives_its_file(task, preset):
+    plain = resolve({"task": task, **SMALLEST[task]})
+    run = resolve({"task": task, "preset": preset, **SMALLEST[task]})
+    assert run.model_copy(update={"preset": None}) != plain
+    assert check_settings(yaml.safe_load(to_yaml(run))) == run
+
+
+def test_the_files_own_values_lie_over_the_preset():
+    run = resolve(
+        {"task": "dqn", "game": "pong", "preset": "paper", "training": {"batch": 7}},
+    )
+    assert isinstance(run, DqnRun)
+    assert run.training.batch == 7
+    assert run.training.learn_start == 50_000
+
+
+def test_the_readings_of_the_paper_and_of_its_authors_differ_where_they_should():
+    paper, authors = (
+        resolve({"task": "transfer", "preset": preset, **SMALLEST["transfer"]})
+        for preset in ("paper", "authors")
+    )
+    assert isinstance(paper, TransferRun)
+    assert isinstance(authors, TransferRun)
+    assert (paper.output_layer, authors.output_layer) == ("reinitialize", "keep")
+    assert (paper.dqn.target_unit, authors.dqn.target_unit) == ("updates", "agent_steps")
+    assert (paper.environment.maxpool_rgb, authors.environment.maxpool_rgb) == (False, True)
+
+
+def test_merge_replaces_lists_and_descends_into_sections():
+    under = {"a": {"b": 1, "c": [1, 2]}, "d": 3}
+    assert merge(under, {"a": {"c": [9]}, "e": 4}) == {"a": {"b": 1, "c": [9]}, "d": 3, "e": 4}
+    assert under == {"a": {"b": 1, "c": [1, 2]}, "d": 3}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"environment": {"noop_min": 60}}, "environment.noop_min is 60; allowed: at most"),
+        ({"replay": {"capacity": 5}}, "replay.capacity is 5; allowed: at least 64"),
+        ({"preset": "quick"}, "preset is 'quick'; allowed: paper, authors"),
+        ({"preset": ["paper"]}, r"preset is \['paper'\]; allowed"),
+        ({"experts": {"boxing": "x.zip"}}, "experts names boxing; allowed: pong, breakout"),
+        ({"games": ["pong", "pong"]}, "'pong' is listed twice; allowed: each game once"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(values, message):
+    with pytest.raises(ValueError, match=message):
+        resolve({"task": "actor_mimic", **SMALLEST["actor_mimic"], **values})
+
+
+def test_a_dqn_has_one_game():
+    with pytest.raises(ValueError, match="game and games are both given"):
+        resolve({"task": "dqn", "game": "pong", "games": ["pong"]})
+    with pytest.raises(ValueError, match="games has 2 entries; a dqn run has one game"):
+        resolve({"task": "dqn", "games": ["pong", "breakout"]})
+
+
+def test_a_run_has_a_folder_of_its_name_unless_told_otherwise():
+    values = {"task": "actor_mimic", **SMALLEST["actor_mimic"]}
+    assert resolve({**values, "name": "a"}).run_folder == "runs/a"
+    assert resolve({**values, "folder": "/x/y"}).run_folder == "/x/y"
+
+
+def test_settings_cannot_be_changed_afterwards():
+    run = resolve({"task": "actor_mimic", **SMALLEST["actor_mimic"]})
+    assert isinstance(run, ActorMimicRun)
+    with pytest.raises(ValueError, match="frozen"):
+        run.seed = 3

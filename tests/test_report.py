@@ -1,0 +1,191 @@
+"""Tables and plots from run folders, while a run goes and when it is done."""
+
+import base64
+import csv
+import json
+import re
+from io import StringIO
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from actormimic import report
+from actormimic.config_files import check_settings, to_yaml
+
+GAMES = ["pong", "freeway"]
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def score(mean):
+    return {"mean": mean, "std": 1.5, "max": mean + 2, "episodes": 9}
+
+
+def results(**changes):
+    row = {
+        "game": "pong",
+        "random": score(-20.5),
+        "expert": score(10.0),
+        "student": score(5.0),
+        "percent": 83.6,
+        "agreement": 0.75,
+        "cross_entropy": 0.5,
+        "floor": 0.25,
+    }
+    return {
+        "task": "actor_mimic",
+        "caption": "Nine episodes",
+        "agent_steps": 3000,
+        "seconds": 125.0,
+        "rows": [
+            row,
+            {**row, "game": "freeway", "student": score(21.0), "percent": None, "expert": None},
+        ],
+        **changes,
+    }
+
+
+def make_run(folder, *, done=True, seed=0):
+    folder.mkdir(parents=True)
+    settings = check_settings({"task": "actor_mimic", "games": GAMES, "seed": seed})
+    (folder / "config.yaml").write_text(to_yaml(settings))
+    with (folder / "metrics.jsonl").open("w") as file:
+        for step in range(1, 4):
+            line = {"agent_steps": 1000 * step, "seconds": 1.0, "update/loss": 1 / step}
+            for game in GAMES:
+                line[f"train/return/{game}"] = step + seed
+                line[f"test/return/{game}"] = None if step == 2 else 2.0 * step
+                line[f"test/return_std/{game}"] = None if step == 2 else 0.5
+            file.write(json.dumps(line) + "\n")
+    if done:
+        (folder / "results.json").write_text(json.dumps(results()))
+    return folder
+
+
+def test_the_table_is_aligned_and_complete():
+    text = report.table(results())
+    lines = text.splitlines()
+    assert lines[0] == "Nine episodes"
+    assert lines[1].split() == [
+        *["game", "random", "expert", "student", "percent", "agreement", "cross-entropy"],
+        *["its", "floor"],
+    ]
+    assert lines[3].split("  ")[0] == "pong"
+    assert [cell.strip() for cell in re.split(r"\s{2,}", lines[3])] == [
+        *["pong", "-20.5 ± 1.5", "10.0 ± 1.5", "5.0 ± 1.5", "83.6%", "0.750", "0.5000", "0.2500"]
+    ]
+    assert [cell.strip() for cell in re.split(r"\s{2,}", lines[4])][2:5] == ["-", "21.0 ± 1.5", "-"]
+    assert len({len(line) for line in lines[2:]}) == 1
+
+
+def test_columns_without_values_are_left_out():
+    rows = [{"game": "pong", "random": score(-20.5), "expert": None, "student": score(2345.6)}]
+    header, row = (report.table(results(task="dqn", rows=rows)).splitlines()[i] for i in (1, 3))
+    assert header.split() == ["game", "random", "network"]
+    assert row.endswith("2,346 ± 1.5")
+
+
+def test_the_report_of_one_run_lies_with_it(tmp_path, capsys):
+    folder = make_run(tmp_path / "amn")
+    assert report.main([str(folder)]) == 0
+    out = capsys.readouterr().out
+    assert report.table(results()) in out
+    assert out.splitlines()[-1] == str(folder / "report" / "index.html")
+    assert sorted(path.name for path in (folder / "report").iterdir()) == [
+        *["index.html", "loss.png", "returns.png", "shares.png", "table.csv", "table.md"]
+    ]
+
+
+def test_the_page_needs_no_other_file(tmp_path):
+    page = report.write_report([make_run(tmp_path / "a<b")]).read_text()
+    pictures = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
+    assert len(pictures) == 3
+    assert all(base64.b64decode(picture).startswith(PNG) for picture in pictures)
+    assert not re.search(r'(src|href)="(?!data:)', page)
+    assert "<h1>a&lt;b</h1>" in page
+    assert "learning_rate: 0.00025" in page
+    assert "2m05s of running time" in page
+
+
+def test_the_paper_stands_beside_the_games_it_has(tmp_path):
+    page = report.write_report([make_run(tmp_path / "amn")]).parent / "table.md"
+    section = page.read_text().partition("## amn beside the paper")[2]
+    # (5 + 20.7) / (9.3 + 20.7); freeway is none of the paper's games
+    assert "| pong | 5.0 | 85.7% | 19.6 / 20.1 | 15.3 / 18.8 |" in section
+    assert "freeway" not in section
+
+
+def test_csv_holds_the_unrounded_figures(tmp_path):
+    page = report.write_report([make_run(tmp_path / "amn")])
+    rows = list(csv.DictReader(StringIO((page.parent / "table.csv").read_text())))
+    assert [row["game"] for row in rows] == GAMES
+    assert float(rows[0]["student_mean"]) == 5.0
+    assert float(rows[0]["expert_max"]) == 12.0
+    assert rows[1]["expert_mean"] == ""
+    assert rows[1]["percent"] == ""
+
+
+def test_several_runs_stand_side_by_side(tmp_path, monkeypatch, capsys):
+    folders = [make_run(tmp_path / name, seed=seed) for seed, name in enumerate("ab")]
+    monkeypatch.chdir(tmp_path)
+    assert report.main([*map(str, folders), "--out", "both"]) == 0
+    text = (tmp_path / "both" / "table.md").read_text()
+    assert "| game | a | b |" in text
+    assert "| pong | 5.0 ± 1.5, 83.6% | 5.0 ± 1.5, 83.6% |" in text
+    assert report.main([*map(str, folders)]) == 0
+    assert (tmp_path / "report" / "index.html").is_file()
+
+
+def test_runs_of_one_name_are_told_apart_by_their_paths(tmp_path):
+    folders = [make_run(tmp_path / parent / "amn") for parent in "ab"]
+    assert [run.label for run in report.read_runs(folders)] == [str(f) for f in folders]
+
+
+def test_a_run_that_is_going_has_curves_and_an_interrupted_line_is_no_matter(tmp_path, capsys):
+    folder = make_run(tmp_path / "amn", done=False)
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write('{"agent_steps": 4000, "upd')
+    assert report.main([str(folder)]) == 0
+    assert "amn: 3,000 agent_steps so far" in capsys.readouterr().out
+    assert (folder / "report" / "returns.png").read_bytes().startswith(PNG)
+    assert not (folder / "report" / "shares.png").exists()
+
+
+def test_a_plot_that_is_no_longer_true_goes(tmp_path):
+    folder = make_run(tmp_path / "amn")
+    report.write_report([folder])
+    (folder / "results.json").unlink()
+    report.write_report([folder])
+    assert not (folder / "report" / "shares.png").exists()
+
+
+def test_more_data_changes_the_plot(tmp_path):
+    folder = make_run(tmp_path / "amn")
+    before = matplotlib.image.imread(report.write_report([folder]).parent / "returns.png")
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write('{"agent_steps": 4000, "seconds": 2.0, "train/return/pong": 9.0}\n')
+    after = matplotlib.image.imread(report.write_report([folder]).parent / "returns.png")
+    assert after.shape == before.shape
+    assert not np.array_equal(before, after)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "RUN_DIR is missing; usage:"),
+        (["nowhere"], "nowhere holds no run; allowed: a folder with a config.yaml"),
+        (["amn", "--out"], "--out names no folder"),
+        (["amn", "--outt"], "option --outt is unknown"),
+        (["damaged"], "damaged: metrics.jsonl or results.json is damaged"),
+        (["amn", "--out", "amn/config.yaml"], "File exists"),
+    ],
+)
+def test_mistakes_end_in_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys, words, message):
+    monkeypatch.chdir(tmp_path)
+    make_run(tmp_path / "amn")
+    (make_run(tmp_path / "damaged") / "results.json").write_text("{")
+    assert report.main(words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert message in err

@@ -1,0 +1,170 @@
+"""The floors of the house: a lower one never includes or imports an upper one."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import actormimic
+
+ROOT = Path(__file__).parents[1]
+CSRC = ROOT / "csrc"
+PACKAGE = ROOT / "actormimic"
+
+CPP_FLOORS = {
+    "common": 0,
+    "frame": 1,
+    "replay": 1,
+    "ops": 1,
+    "emulator": 2,
+    "pool": 3,
+    "bindings": 4,
+}
+# Neighbors on a floor may see each other in Python; in C++ frame, replay and ops may not.
+PYTHON_FLOORS = {
+    "__init__": 0,
+    "__main__": 5,
+    "_binding": 0,
+    "config": 0,
+    "config_files": 0,
+    "games": 0,
+    "joystick": 0,
+    "presets": 0,
+    "randomness": 0,
+    "checkpoint": 1,
+    "environments": 1,
+    "envs": 1,
+    "losses": 1,
+    "networks": 1,
+    "optim": 1,
+    "projections": 1,
+    "replay": 1,
+    "evaluation": 2,
+    "experts": 2,
+    "metrics": 2,
+    "policy": 2,
+    "learners": 3,
+    "plots": 3,
+    "report": 3,
+    "expert_training": 4,
+    "tasks": 4,
+    "training": 4,
+    "play": 5,
+    "run": 5,
+}
+LONGEST_FILE = 450
+
+
+def cpp_files():
+    return [
+        path for path in CSRC.rglob("*") if path.suffix in (".hpp", ".cpp", ".h", ".cu", ".cuh")
+    ]
+
+
+def python_files():
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def includes(path):
+    # Row mathematics that nvcc compiles too may include what only nvcc sees.
+    text = re.sub(r"#ifdef __CUDACC__.*?#(else|endif)", "", path.read_text(), flags=re.DOTALL)
+    return re.findall(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', text, re.MULTILINE)
+
+
+def module_of(path):
+    """The name that `PYTHON_FLOORS` knows a file of the package by."""
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def imported_modules(path):
+    """The modules of the package that a file imports, wherever in the file."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: imports are absolute"
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "actormimic" and len(parts) > 1 and parts[1] in PYTHON_FLOORS:
+                yield parts[1]
+
+
+def test_every_part_has_a_floor():
+    assert {p.name for p in CSRC.iterdir() if p.is_dir()} - {"cmake"} == set(CPP_FLOORS)
+    assert {module_of(path) for path in python_files()} <= set(PYTHON_FLOORS)
+
+
+def test_includes_never_point_up():
+    for path in cpp_files():
+        part = path.relative_to(CSRC).parts[0]
+        for included in includes(path):
+            other = included.partition("/")[0]
+            if other not in CPP_FLOORS or not (CSRC / included).exists():
+                continue
+            assert CPP_FLOORS[other] <= CPP_FLOORS[part], f"{path} includes {included}"
+            if CPP_FLOORS[part] == 1:
+                assert other in (part, "common"), f"{path} includes {included}"
+
+
+def test_imports_never_point_up():
+    for path in python_files():
+        module = module_of(path)
+        for other in imported_modules(path):
+            assert PYTHON_FLOORS[other] <= PYTHON_FLOORS[module], f"{path} imports {other}"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "allowed"),
+    [
+        (r"^(pybind11/|Python\.h$)", r"^bindings/"),
+        (r"^(ale/|ale\.h|emucore/|environment/ale)", r"^emulator/"),
+        (r"^cuda|^cublas|^cub/", r"^(ops/[^/]+\.(cu|cuh)|bindings/cuda_module\.cpp)$"),
+        (r"^(torch/|ATen/|c10/)", r"^$"),
+    ],
+    ids=["Python", "ALE", "CUDA", "torch"],
+)
+def test_libraries_stay_in_their_places(pattern, allowed):
+    for path in cpp_files():
+        place = path.relative_to(CSRC).as_posix()
+        for included in includes(path):
+            if re.search(pattern, included):
+                assert re.search(allowed, place), f"{path} includes {included}"
+
+
+def test_no_file_is_too_long():
+    files = [*cpp_files(), *python_files(), *(ROOT / "tests").rglob("*.[pch]*")]
+    files += (ROOT / "benchmarks").rglob("*.py") if (ROOT / "benchmarks").is_dir() else []
+    long = {
+        str(path): lines
+        for path in files
+        if path.suffix in (".py", ".hpp", ".cpp", ".cu", ".cuh", ".h")
+        and (lines := path.read_text().count("\n")) > LONGEST_FILE
+    }
+    assert long == {}
+
+
+@pytest.mark.parametrize("module", ["envs", "replay", "games", "config_files", "run"])
+def test_what_people_embed_imports_no_torch(module):
+    if not (PACKAGE / f"{module}.py").exists():
+        pytest.skip(f"{module}.py is not there yet")
+    code = f"import sys, actormimic.{module}; sys.exit('torch' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr or f"actormimic.{module} imports torch"
+
+
+def test_the_package_itself_imports_nothing():
+    code = "import sys, actormimic; sys.exit('numpy' in sys.modules or 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=120, cwd=ROOT)
+    assert done.returncode == 0
+
+
+def test_the_version_is_written_once():
+    assert re.fullmatch(r"\d+\.\d+\.\d+", actormimic.__version__)
+    assert "dynamic = [" in (ROOT / "pyproject.toml").read_text()
