@@ -6,8 +6,8 @@ private memory, in POSIX shared memory (``name=``) or in a file (``path=``); a p
 killed at any moment costs the row that it was writing and nothing else. This module imports no
 torch.
 
-``python -m actormimic.replay --list`` names this machine's shared rings and ``--remove NAME``
-removes one that a dead run left behind.
+``python -m actormimic.replay --list`` names this machine's shared rings, ``--inspect NAME`` shows
+what one holds while it is in use, and ``--remove NAME`` removes one that a dead run left behind.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import argparse
 import operator
 import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
@@ -56,7 +57,8 @@ class ReplayRing:
     ``OSError`` here. A name or a path that exists is a ``FileExistsError``.
 
     Threads and processes: any number of them may sample while each lane is appended to by at most
-    one; no call waits for another. Copies run without the interpreter's lock.
+    one; no call waits for another. Copies run without the interpreter's lock. A shared ring can be
+    handed to another process as an argument (pickled, it is joined there).
     """
 
     def __init__(
@@ -313,12 +315,21 @@ class ReplayRing:
     ) -> None:
         self.close()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.name is None and self.path is None:
+            raise TypeError("a private ring cannot be pickled; give it a name or a path")
+        return _attach, (self.name, self.path)
+
     def __repr__(self) -> str:
         where = (
             f", name={self.name!r}" if self.name else f", path={self.path!r}" if self.path else ""
         )
         state = "closed" if self._core.closed else f"{len(self)} valid rows"
         return f"<ReplayRing capacity={self.capacity}, lanes={self.lanes}{where}: {state}>"
+
+
+def _attach(name: str | None, path: str | None) -> ReplayRing:
+    return ReplayRing.attach(name=name, path=path)
 
 
 def _location(name: str | None, path: str | os.PathLike[str] | None) -> tuple[str, str]:
@@ -344,16 +355,30 @@ def remove_ring(name: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line of ``python -m actormimic.replay``; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m actormimic.replay", description="Rings in this machine's shared memory."
+        prog="python -m actormimic.replay", description="Looks after replay rings."
     )
     action = parser.add_mutually_exclusive_group(required=True)
-    action.add_argument("--list", action="store_true", help="name the rings, in use or left behind")
-    action.add_argument("--remove", metavar="NAME", help="remove a ring; its users keep it")
+    action.add_argument(
+        "--list", action="store_true", help="name the rings in shared memory, in use or left behind"
+    )
+    action.add_argument(
+        "--inspect", metavar="NAME", help="show what a ring (a name or a file's path) holds"
+    )
+    action.add_argument("--remove", metavar="NAME", help="remove a ring; those who hold it keep it")
+    parser.add_argument(
+        "--interval",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="with --inspect: watch for so long and tell how fast the ring grows",
+    )
     options = parser.parse_args(arguments)
     try:
         if options.list:
             for name in list_rings():
                 print(_summary(name))
+        elif options.inspect is not None:
+            _inspect(options.inspect, options.interval)
         else:
             remove_ring(options.remove)
     except (OSError, ValueError, RuntimeError) as error:
@@ -371,6 +396,32 @@ def _summary(name: str) -> str:
             )
     except (OSError, RuntimeError) as error:
         return f"{name}\t{error}"
+
+
+def _inspect(place: str, interval: float) -> None:
+    is_path = place not in list_rings() and os.path.exists(place)
+    with ReplayRing.attach(**{"path" if is_path else "name": place}) as ring:
+        sizes = "x".join(map(str, ring.frame_shape))
+        print(f"{place}: {ring.capacity} frames of {sizes}, stack {ring.stack}", end="")
+        print(f", {ring.nbytes / 1e6:.1f} MB")
+        for extra, (shape, dtype) in ring.extras.items():
+            print(f"extra {extra}: {dtype} {shape}")
+        if interval > 0:
+            before = ring.rows_written.sum()
+            time.sleep(interval)
+            print(f"{(ring.rows_written.sum() - before) / interval:,.1f} rows/s")
+        if len(ring) > 0:
+            actions = ring.sample(4096, fields=["actions"])["actions"]
+            share = {action: np.mean(actions == action) for action in np.unique(actions)}
+            print("actions:", ", ".join(f"{a} {100 * part:.0f}%" for a, part in share.items()))
+        print("lane     written        held       valid   terminals      reward      writer")
+        for lane in range(ring.lanes):
+            report = ring._core.report(lane)
+            print(
+                f"{lane:4d}{report['rows_written']:12d}{report['rows_held']:12d}"
+                f"{report['valid']:12d}{report['terminals']:12d}{report['reward_sum']:12.1f}"
+                f"{report['writer'] or '-':>12}"
+            )
 
 
 if __name__ == "__main__":

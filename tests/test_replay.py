@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import threading
@@ -366,4 +367,5 @@ def test_closing_waits_for_calls_in_other_threads():
 
 def test_the_module_imports_no_torch():
     code = "import sys, actormimic.replay; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", code], env=environment).returncode == 0

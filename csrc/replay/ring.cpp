@@ -9,6 +9,7 @@
 #include "common/check.hpp"
 #include "replay/lane_claims.hpp"
 #include "replay/process.hpp"
+#include "replay/row_copy.hpp"
 
 namespace actormimic::replay {
 
@@ -87,7 +88,10 @@ void ReplayRing::append(const AppendRows& rows) {
   }
   const LaneClaims claims(lanes_, rows.lanes, rows.count);
   for (std::int64_t i = 0; i < rows.count; ++i)
-    append_row(rows.lanes == nullptr ? i : rows.lanes[i], i, rows);
+    write_row(rows.lanes == nullptr ? i : rows.lanes[i], i, rows);
+  flush_stores();
+  for (std::int64_t i = 0; i < rows.count; ++i)
+    commit_row(rows.lanes == nullptr ? i : rows.lanes[i]);
 }
 
 bool ReplayRing::starts_by_default(std::int64_t lane, std::uint64_t row) const {
@@ -95,7 +99,8 @@ bool ReplayRing::starts_by_default(std::int64_t lane, std::uint64_t row) const {
   return (previous.flags & kTerminal) != 0 || previous.action < 0;
 }
 
-void ReplayRing::append_row(std::int64_t lane, std::int64_t i, const AppendRows& rows) {
+// Steps 1 to 3 of ring_layout.hpp.
+void ReplayRing::write_row(std::int64_t lane, std::int64_t i, const AppendRows& rows) {
   LaneControl& control = lanes_[lane];
   const std::uint64_t row = control.committed.load(std::memory_order_relaxed);
   // A writer that was killed after its commit left its row unsettled.
@@ -105,10 +110,10 @@ void ReplayRing::append_row(std::int64_t lane, std::int64_t i, const AppendRows&
   control.begun.store(row + 1, std::memory_order_relaxed);
   std::atomic_thread_fence(std::memory_order_release);
   const std::uint64_t at = element(lane, row);
-  std::memcpy(frames_ + at * frame_bytes_, rows.frames + i * rows.frame_stride, frame_bytes_);
+  streaming_copy(frames_ + at * frame_bytes_, rows.frames + i * rows.frame_stride, frame_bytes_);
   for (std::size_t e = 0; e < extras_.size(); ++e) {
     const std::uint64_t bytes = extras_[e].row_bytes;
-    std::memcpy(extras_[e].rows + at * bytes, rows.extras[e] + i * bytes, bytes);
+    streaming_copy(extras_[e].rows + at * bytes, rows.extras[e] + i * bytes, bytes);
   }
   const bool start =
       row == 0 || (rows.starts != nullptr ? rows.starts[i] != 0 : starts_by_default(lane, row));
@@ -121,8 +126,14 @@ void ReplayRing::append_row(std::int64_t lane, std::int64_t i, const AppendRows&
                       : static_cast<std::uint8_t>(std::min<std::uint32_t>(
                             meta(lane, row - 1).depth + 1u, shape_.stack - 1));
   set_meta(lane, row, fresh, std::memory_order_relaxed);
-  control.committed.store(row + 1, std::memory_order_release);
-  settle(lane, row + 1);
+}
+
+// Steps 4 to 6.
+void ReplayRing::commit_row(std::int64_t lane) {
+  LaneControl& control = lanes_[lane];
+  const std::uint64_t rows = control.begun.load(std::memory_order_relaxed);
+  control.committed.store(rows, std::memory_order_release);
+  settle(lane, rows);
 }
 
 // Drops from the queue the rows whose stack needs the frame that `row` will overwrite.

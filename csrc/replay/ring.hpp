@@ -125,7 +125,8 @@ class ReplayRing {
   bool starts_by_default(std::int64_t lane, std::uint64_t row) const;
   void settle(std::int64_t lane, std::uint64_t row);
   void expire(std::int64_t lane, std::uint64_t row);
-  void append_row(std::int64_t lane, std::int64_t i, const AppendRows& rows);
+  void write_row(std::int64_t lane, std::int64_t i, const AppendRows& rows);
+  void commit_row(std::int64_t lane);
   void take_snapshot(const SampleRequest& request, Snapshot& snapshot) const;
   bool gather(const Draw& draw, std::int64_t i, const SampleRequest& request) const;
   void copy_stack(std::byte* out, std::int64_t lane, std::uint64_t row, std::uint32_t depth) const;

@@ -3,9 +3,9 @@
 #include <cstring>
 
 #include "common/check.hpp"
-#include "replay/racing_copy.hpp"
 #include "replay/random.hpp"
 #include "replay/ring.hpp"
+#include "replay/row_copy.hpp"
 
 namespace actormimic::replay {
 

@@ -1,0 +1,77 @@
+// The two copies of stored bytes: a reader's, which may race with a writer, and a writer's.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#if defined(__SANITIZE_THREAD__)
+#define ACTORMIMIC_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define ACTORMIMIC_TSAN 1
+#endif
+#endif
+
+#if defined(__SSE2__) && !defined(ACTORMIMIC_TSAN)
+#include <emmintrin.h>
+#endif
+
+namespace actormimic::replay {
+
+// Copies stored bytes that a writer may be overwriting at this moment. The reader looks at the
+// lane's `begun` afterwards and throws such a copy away unseen, so the race is harmless; but a
+// sanitizer cannot know that, and checking every word atomically would halve the speed. Readers
+// copy stored frames and extras through this function and through nothing else, so that every
+// other race in the ring is still reported.
+#ifdef ACTORMIMIC_TSAN
+__attribute__((no_sanitize("thread"), noinline)) inline void racing_copy(void* to, const void* from,
+                                                                         std::size_t bytes) {
+  // volatile: the compiler would make this loop a memcpy, which the sanitizer intercepts.
+  auto* out = static_cast<volatile unsigned char*>(to);
+  auto* in = static_cast<const volatile unsigned char*>(from);
+  for (std::size_t i = 0; i < bytes; ++i) out[i] = in[i];
+}
+#else
+inline void racing_copy(void* to, const void* from, std::size_t bytes) {
+  std::memcpy(to, from, bytes);
+}
+#endif
+
+// Copies bytes into the ring past the caches where the processor can: a stored frame is read again
+// long after it would have been evicted, and an ordinary store first fetches the old line from
+// memory. `flush_stores` must come between this and the store that publishes the bytes.
+#if defined(__SSE2__) && !defined(ACTORMIMIC_TSAN)
+inline void streaming_copy(void* to, const void* from, std::size_t bytes) {
+  constexpr std::size_t kLine = 64;
+  auto* out = static_cast<std::uint8_t*>(to);
+  const auto* in = static_cast<const std::uint8_t*>(from);
+  const std::size_t until_line = -reinterpret_cast<std::uintptr_t>(out) % kLine;
+  if (bytes < until_line + kLine) {
+    std::memcpy(out, in, bytes);
+    return;
+  }
+  // Whole lines only, each written at one go: a partly written one is merged in memory, slowly.
+  std::memcpy(out, in, until_line);
+  std::size_t done = until_line;
+  for (; done + kLine <= bytes; done += kLine) {
+    const auto* source = reinterpret_cast<const __m128i*>(in + done);
+    auto* line = reinterpret_cast<__m128i*>(out + done);
+    const __m128i a = _mm_loadu_si128(source), b = _mm_loadu_si128(source + 1);
+    const __m128i c = _mm_loadu_si128(source + 2), d = _mm_loadu_si128(source + 3);
+    _mm_stream_si128(line, a);
+    _mm_stream_si128(line + 1, b);
+    _mm_stream_si128(line + 2, c);
+    _mm_stream_si128(line + 3, d);
+  }
+  std::memcpy(out + done, in + done, bytes - done);
+}
+inline void flush_stores() { _mm_sfence(); }
+#else
+inline void streaming_copy(void* to, const void* from, std::size_t bytes) {
+  std::memcpy(to, from, bytes);
+}
+inline void flush_stores() {}
+#endif
+
+}  // namespace actormimic::replay
