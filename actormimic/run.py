@@ -68,7 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         folder = Path(settings.run_folder).expanduser()
         check_run_folder(folder, settings)
         with _locked(folder):
-            check_run_folder(folder, settings)  # another process may have begun the run meanwhile
+            if (folder / CONFIG_NAME).exists():  # another process may have begun a run meanwhile
+                check_run_folder(folder, settings)
             _write_config(folder, settings)
             return _run(settings, folder, [config, *overrides])
     except (ValueError, OSError) as error:
