@@ -9,6 +9,7 @@ nothing, so that it can be captured in a CUDA graph.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -17,16 +18,13 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from actormimic._binding import core as _core
+from actormimic.kernels import ELEMENT_TYPES, launch, module_of
 
 __all__ = ["ActorMimicLoss", "actor_mimic_loss"]
 
 NUM_ACTIONS = 18
 OBJECTIVES = ("cross_entropy", "kl", "reverse_kl", "mse")
 REDUCTIONS = ("sum", "mean")
-
-# The numbers of ElementType in csrc/ops/element.hpp.
-_ELEMENT_TYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2, torch.float64: 3}
 
 
 class ActorMimicLoss(NamedTuple):
@@ -142,8 +140,8 @@ def _check_tensor(
     if name == "action_mask":
         if tensor.dtype != torch.bool:
             raise TypeError(f"{name} has dtype {tensor.dtype}; allowed: torch.bool")
-    elif tensor.dtype not in _ELEMENT_TYPES:
-        names = ", ".join(str(dtype) for dtype in _ELEMENT_TYPES)
+    elif tensor.dtype not in ELEMENT_TYPES:
+        names = ", ".join(str(dtype) for dtype in ELEMENT_TYPES)
         raise TypeError(f"{name} has dtype {tensor.dtype}; allowed: {names}")
     sizes = tensor.shape
     if len(sizes) != len(shape) or any(
@@ -213,15 +211,14 @@ def _launch(
     The logits' gradient is that of ``policy``. The features' gradient is that of ``total``, or
     of ``feature`` if ``feature_scale`` is 0.
     """
-    if logits.device.type != "cpu":
-        raise RuntimeError(f"logits is on {logits.device}; this build computes on cpu only")
+    module = module_of(logits)
     outputs = _outputs(logits, predicted_features, logits_gradient, features_gradient)
     # The inputs are kept by name until the kernel has run: `contiguous` may have made copies.
     logits, expert_q, action_mask = map(Tensor.contiguous, (logits, expert_q, action_mask))
-    batch = _core.DistillationBatch()
+    batch = module.DistillationBatch()
     batch.rows = logits.shape[0]
-    batch.logits = logits.data_ptr(), _ELEMENT_TYPES[logits.dtype]
-    batch.expert_q = expert_q.data_ptr(), _ELEMENT_TYPES[expert_q.dtype]
+    batch.logits = logits.data_ptr(), ELEMENT_TYPES[logits.dtype]
+    batch.expert_q = expert_q.data_ptr(), ELEMENT_TYPES[expert_q.dtype]
     batch.action_mask = action_mask.data_ptr()
     if predicted_features is not None and expert_features is not None:
         predicted_features, expert_features = map(
@@ -230,9 +227,9 @@ def _launch(
         batch.features = predicted_features.shape[1]
         batch.predicted_features = (
             predicted_features.data_ptr(),
-            _ELEMENT_TYPES[predicted_features.dtype],
+            ELEMENT_TYPES[predicted_features.dtype],
         )
-        batch.expert_features = expert_features.data_ptr(), _ELEMENT_TYPES[expert_features.dtype]
+        batch.expert_features = expert_features.data_ptr(), ELEMENT_TYPES[expert_features.dtype]
     if weight is not None:
         weight = weight.to(outputs[0].dtype).contiguous()
         batch.weight = weight.data_ptr()
@@ -243,7 +240,8 @@ def _launch(
         batch.logits_gradient,
         batch.features_gradient,
     ) = (output.data_ptr() for output in outputs)
-    _core.distillation_loss(_settings(_core, objective, temperature, feature_scale, mean), batch)
+    settings = _settings(module, objective, temperature, feature_scale, mean)
+    launch("distillation_loss", logits, settings, batch)
     return outputs
 
 
@@ -348,6 +346,27 @@ def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
 distillation_loss.register_autograd(_backward, setup_context=_setup_context)
 
 
+def _over_batch(
+    call: Callable[..., tuple[Tensor, ...]], info: Any, in_dims: tuple[int | None, ...], inputs: Any
+) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+    """``vmap``, over several experts for example: one launch for each, the results stacked."""
+    each = [
+        call(
+            *(
+                value if dim is None else value.select(dim, i)
+                for value, dim in zip(inputs, in_dims, strict=True)
+            )
+        )
+        for i in range(info.batch_size)
+    ]
+    return tuple(torch.stack(parts) for parts in zip(*each, strict=True)), (0,) * 5
+
+
+@distillation_loss.register_vmap
+def _operator_over_batch(info: Any, in_dims: Any, *inputs: Any) -> Any:
+    return _over_batch(distillation_loss, info, in_dims, inputs)
+
+
 class _DistillationLoss(torch.autograd.Function):
     """The short way of the same operator."""
 
@@ -358,3 +377,7 @@ class _DistillationLoss(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *by_outputs: Any) -> Any:
         return _backward(ctx, *by_outputs)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, *inputs: Any) -> Any:
+        return _over_batch(_DistillationLoss.apply, info, in_dims, inputs)

@@ -4,16 +4,20 @@
 
 namespace actormimic::bindings {
 
+// The operators on the CPU, computed on the calling thread without the interpreter's lock; see the
+// headers of csrc/ops.
 void bind_ops(py::module_& m) {
+  using Release = py::call_guard<py::gil_scoped_release>;
   bind_distillation_types(m);
   m.def(
       "distillation_loss",
       [](const ops::DistillationSettings& settings, const ops::DistillationBatch& batch) {
-        py::gil_scoped_release release;
         ops::distillation_loss(settings, batch);
       },
-      py::arg("settings"), py::arg("batch"),
-      "Computes on the calling thread; see csrc/ops/distillation_loss.hpp.");
+      Release(), py::arg("settings"), py::arg("batch"));
+  bind_frame_types(m);
+  m.def("gather_frames", &ops::gather_frames, Release(), py::arg("gather"));
+  m.def("draw_rows", &ops::draw_rows, Release(), py::arg("draw"));
 }
 
 }  // namespace actormimic::bindings

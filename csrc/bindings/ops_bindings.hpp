@@ -1,35 +1,36 @@
-// The settings and the batch of the distillation loss, bound alike in _core and in _cuda. Python
-// fills in addresses, element types and sizes; the memory stays the tensors'.
+// The operators' arguments, bound alike in _core and in _cuda. Python fills in addresses, element
+// types and sizes; the memory stays the tensors'.
 #pragma once
 
 #include <pybind11/pybind11.h>
 
 #include <cstdint>
+#include <type_traits>
 #include <utility>
 
 #include "ops/distillation_loss.hpp"
+#include "ops/frame_gather.hpp"
 
 namespace actormimic::bindings {
 
 namespace py = pybind11;
 
-// A pair (address, element type) set as one attribute.
-template <ops::Input ops::DistillationBatch::* kInput>
-void bind_input(py::class_<ops::DistillationBatch>& batch, const char* name) {
-  batch.def_property(name, nullptr,
-                     [](ops::DistillationBatch& b, std::pair<std::uintptr_t, int> input) {
-                       (b.*kInput).data = reinterpret_cast<const void*>(input.first);
-                       (b.*kInput).type = static_cast<ops::ElementType>(input.second);
-                     });
+// A pointer member as an integer attribute; 0 is no memory.
+template <auto kMember, typename Arguments>
+void bind_address(py::class_<Arguments>& arguments, const char* name) {
+  arguments.def_property(name, nullptr, [](Arguments& a, std::uintptr_t address) {
+    a.*kMember = reinterpret_cast<std::remove_reference_t<decltype(a.*kMember)>>(address);
+  });
 }
 
-// An address; 0 is no memory.
-template <auto kPointer>
-void bind_address(py::class_<ops::DistillationBatch>& batch, const char* name) {
-  batch.def_property(name, nullptr, [](ops::DistillationBatch& b, std::uintptr_t address) {
-    using Pointer = std::remove_reference_t<decltype(b.*kPointer)>;
-    b.*kPointer = reinterpret_cast<Pointer>(address);
-  });
+// An Input member as a pair (address, element type).
+template <auto kMember, typename Arguments>
+void bind_input(py::class_<Arguments>& arguments, const char* name) {
+  arguments.def_property(name, nullptr,
+                         [](Arguments& a, const std::pair<std::uintptr_t, int>& input) {
+                           a.*kMember = {reinterpret_cast<const void*>(input.first),
+                                         static_cast<ops::ElementType>(input.second)};
+                         });
 }
 
 inline void bind_distillation_types(py::module_& m) {
@@ -43,8 +44,7 @@ inline void bind_distillation_types(py::module_& m) {
              return settings;
            }),
            py::kw_only(), py::arg("objective"), py::arg("temperature"), py::arg("feature_scale"),
-           py::arg("mean"))
-      .def_property_readonly("gradient_scale", &DistillationSettings::gradient_scale);
+           py::arg("mean"));
   py::class_<DistillationBatch> batch(m, "DistillationBatch", py::module_local());
   batch.def(py::init<>())
       .def_readwrite("rows", &DistillationBatch::rows)
@@ -60,6 +60,31 @@ inline void bind_distillation_types(py::module_& m) {
   bind_address<&DistillationBatch::total>(batch, "total");
   bind_address<&DistillationBatch::policy>(batch, "policy");
   bind_address<&DistillationBatch::feature>(batch, "feature");
+}
+
+inline void bind_frame_types(py::module_& m) {
+  using ops::FrameGather;
+  using ops::RowDraw;
+  py::class_<FrameGather> gather(m, "FrameGather", py::module_local());
+  gather.def(py::init<>())
+      .def_readwrite("frame_count", &FrameGather::frame_count)
+      .def_readwrite("pixels", &FrameGather::pixels)
+      .def_readwrite("stacks", &FrameGather::stacks)
+      .def_readwrite("channels_last", &FrameGather::channels_last)
+      .def_property("type", nullptr,
+                    [](FrameGather& g, int type) { g.type = static_cast<ops::ElementType>(type); });
+  bind_address<&FrameGather::frames>(gather, "frames");
+  bind_address<&FrameGather::index>(gather, "index");
+  bind_address<&FrameGather::out>(gather, "out");
+
+  py::class_<RowDraw> draw(m, "RowDraw", py::module_local());
+  draw.def(py::init<>())
+      .def_readwrite("groups", &RowDraw::groups)
+      .def_readwrite("per_group", &RowDraw::per_group)
+      .def_readwrite("seed", &RowDraw::seed);
+  bind_address<&RowDraw::counts>(draw, "counts");
+  bind_address<&RowDraw::counter>(draw, "counter");
+  bind_address<&RowDraw::out>(draw, "out");
 }
 
 }  // namespace actormimic::bindings

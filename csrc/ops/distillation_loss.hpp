@@ -24,7 +24,7 @@ struct DistillationSettings {
 
   // The gradient of the features is written for `total`, so that its backward pass has nothing left
   // to do; with a feature_scale of 0 it is written for `feature`.
-  ACTORMIMIC_HOST_DEVICE double gradient_scale() const {
+  ACTORMIMIC_INLINE double gradient_scale() const {
     return feature_scale == 0.0 ? 1.0 : feature_scale;
   }
 };
@@ -67,14 +67,14 @@ struct RowFactors {
   T feature_scale;        // of the total
   T gradient_scale;       // of the features' gradient
 
-  ACTORMIMIC_HOST_DEVICE RowFactors(const DistillationSettings& settings, std::int64_t rows)
+  ACTORMIMIC_INLINE RowFactors(const DistillationSettings& settings, std::int64_t rows)
       : inverse_temperature(bounded(1.0 / settings.temperature)),
         row(static_cast<T>(settings.mean ? 1.0 / static_cast<double>(rows) : 1.0)),
         feature_scale(static_cast<T>(settings.feature_scale)),
         gradient_scale(static_cast<T>(settings.gradient_scale())) {}
 
  private:
-  static ACTORMIMIC_HOST_DEVICE T bounded(double value) {
+  static ACTORMIMIC_INLINE T bounded(double value) {
     constexpr double kLargest = std::numeric_limits<T>::max();
     return static_cast<T>(value < kLargest ? value : kLargest);
   }

@@ -9,16 +9,16 @@
 #include <cstdint>
 #include <cstring>
 
+// The CPU kernels are compiled once for each instruction set. An out-of-line copy of a function
+// shared between them could carry instructions that the machine at hand does not have: whatever
+// those files include is inlined always.
+#define ACTORMIMIC_INLINE inline __attribute__((always_inline))
 #ifdef __CUDACC__
 #include <cuda_fp16.h>
-#define ACTORMIMIC_HOST_DEVICE __host__ __device__ __forceinline__
+#define ACTORMIMIC_ROW_MATH static __host__ __device__ __forceinline__
 #else
-#define ACTORMIMIC_HOST_DEVICE inline __attribute__((always_inline))
+#define ACTORMIMIC_ROW_MATH static ACTORMIMIC_INLINE
 #endif
-
-// `static`: the CPU kernels are compiled once for each instruction set. An out-of-line copy shared
-// between them could carry instructions that the machine at hand does not have.
-#define ACTORMIMIC_ROW_MATH static ACTORMIMIC_HOST_DEVICE
 
 namespace actormimic::ops {
 

@@ -1,0 +1,60 @@
+"""Where an operator runs: the CPU kernels of ``_core`` or the CUDA kernels of ``_cuda``."""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from types import ModuleType
+
+import torch
+from torch import Tensor
+
+from actormimic._binding import core
+
+__all__ = ["ELEMENT_TYPES", "launch", "module_of"]
+
+_CORE: ModuleType = core
+
+# The numbers of ElementType in csrc/ops/element.hpp.
+ELEMENT_TYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2, torch.float64: 3}
+
+
+@cache
+def _cuda() -> ModuleType:
+    try:
+        module = importlib.import_module("actormimic._cuda")
+    except ImportError as error:
+        raise RuntimeError(
+            "the tensors are on a CUDA device, but actormimic was built without CUDA: put nvcc on "
+            "PATH and install it again with -C cmake.define.ACTORMIMIC_CUDA=ON"
+        ) from error
+    if module.__version__ != core.__version__:
+        raise RuntimeError(
+            f"actormimic._cuda is of version {module.__version__}, _core of {core.__version__}: "
+            "install actormimic again"
+        )
+    return module
+
+
+def module_of(tensor: Tensor) -> ModuleType:
+    """The compiled module that computes on the tensor's device.
+
+    Raises:
+        ValueError: the device is neither a CPU nor a CUDA device.
+        RuntimeError: it is a CUDA device and the package was built without CUDA.
+    """
+    if tensor.device.type == "cpu":
+        return _CORE
+    if tensor.device.type == "cuda":
+        return _cuda()
+    raise ValueError(f"a tensor is on {tensor.device}; allowed: cpu and cuda devices")
+
+
+def launch(name: str, tensor: Tensor, *arguments: object) -> None:
+    """Run an operator where ``tensor`` lies; on CUDA on the current stream of that device."""
+    function = getattr(module_of(tensor), name)
+    if tensor.device.type == "cuda":
+        stream = torch.cuda.current_stream(tensor.device)
+        function(*arguments, tensor.device.index, stream.cuda_stream)
+    else:
+        function(*arguments)
