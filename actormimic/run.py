@@ -16,6 +16,7 @@ import textwrap
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(help_text())
         return 0
     if "--list" in options:
-        print("\n".join(f"{name:24} {_first_line(SHIPPED / name)}" for name in shipped_configs()))
+        print(
+            "\n".join(f"{name:24} {_first_sentence(SHIPPED / name)}" for name in shipped_configs())
+        )
         return 0
     if unknown := sorted(options - {"--traceback"}):
         return _refuse(f"option {unknown[0]} is unknown; allowed: --help, --list, --traceback")
@@ -65,7 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         folder = Path(settings.run_folder).expanduser()
         check_run_folder(folder, settings)
         with _locked(folder):
-            check_run_folder(folder, settings)  # another process may have begun the run meanwhile
+            if (folder / CONFIG_NAME).exists():  # another process may have begun a run meanwhile
+                check_run_folder(folder, settings)
             _write_config(folder, settings)
             return _run(settings, folder, [config, *overrides])
     except (ValueError, OSError) as error:
@@ -224,9 +228,11 @@ def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _first_line(path: Path) -> str:
-    line = path.read_text(encoding="utf-8").partition("\n")[0]
-    return line.lstrip("# ") if line.startswith("#") else ""
+def _first_sentence(path: Path) -> str:
+    """Of the comment that a config begins with."""
+    comment = takewhile(lambda line: line.startswith("#"), path.read_text("utf-8").splitlines())
+    text = " ".join(line.lstrip("# ") for line in comment)
+    return text.partition(". ")[0].partition(": ")[0].rstrip(".")
 
 
 def _section(model: type[BaseModel], name: str) -> type[BaseModel] | None:
