@@ -238,7 +238,8 @@ class ReplayRing:
                 seed on the same content, also after `save` and `load`, gives the same rows. None
                 takes a fresh seed from the operating system.
             out: arrays to write into, C-contiguous, of the dtypes and shapes above; nothing is
-                allocated then, and `out` is returned.
+                allocated then, and `out` is returned. For a GPU, make them of pinned memory:
+                ``torch.empty(..., pin_memory=True).numpy()``.
             obs_dtype: ``uint8`` as stored, or ``float16`` or ``bfloat16`` for byte / 255. numpy has
                 no bfloat16: its bits come as uint16 (int16 is accepted in `out`).
             channels_last: ``obs`` and ``next_obs`` are ``[B, *frame_shape, S]``.
@@ -400,7 +401,7 @@ def _summary(name: str) -> str:
 
 def _inspect(place: str, interval: float) -> None:
     is_path = place not in list_rings() and os.path.exists(place)
-    with ReplayRing.attach(**{"path" if is_path else "name": place}) as ring:
+    with ReplayRing.attach(path=place) if is_path else ReplayRing.attach(name=place) as ring:
         sizes = "x".join(map(str, ring.frame_shape))
         print(f"{place}: {ring.capacity} frames of {sizes}, stack {ring.stack}", end="")
         print(f", {ring.nbytes / 1e6:.1f} MB")
@@ -414,13 +415,14 @@ def _inspect(place: str, interval: float) -> None:
             actions = ring.sample(4096, fields=["actions"])["actions"]
             share = {action: np.mean(actions == action) for action in np.unique(actions)}
             print("actions:", ", ".join(f"{a} {100 * part:.0f}%" for a, part in share.items()))
-        print("lane     written        held       valid   terminals      reward      writer")
+        names = ("written", "held", "valid", "starts", "terminals", "reward", "writer")
+        print("lane" + "".join(f"{name:>12}" for name in names))
         for lane in range(ring.lanes):
             report = ring._core.report(lane)
             print(
                 f"{lane:4d}{report['rows_written']:12d}{report['rows_held']:12d}"
-                f"{report['valid']:12d}{report['terminals']:12d}{report['reward_sum']:12.1f}"
-                f"{report['writer'] or '-':>12}"
+                f"{report['valid']:12d}{report['starts']:12d}{report['terminals']:12d}"
+                f"{report['reward_sum']:12.1f}{report['writer'] or '-':>12}"
             )
 
 

@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -205,6 +206,29 @@ def test_half_precision_extras_are_stored_as_such():
     )
     wide = small_ring(extras={"features": ((512,), np.float32)})
     assert wide.nbytes - ring.nbytes == 64 * 512 * 2
+
+
+def test_eight_games_of_100_000_frames_with_labels_fit_in_5_75_gb():
+    labels = {"q": ((18,), "float32")}
+    ring = ReplayRing(100_000, 16, extras=labels)  # pages are taken as they are written
+    assert 8 * ring.nbytes < 5.75e9
+    with_features = ReplayRing(100_000, 16, extras={**labels, "features": ((512,), "float16")})
+    assert 8 * (with_features.nbytes - ring.nbytes) < 0.83e9
+
+
+def test_sampling_into_out_allocates_nothing_that_grows_with_the_batch():
+    ring = ReplayRing(400, 2)
+    fill(ring, 100)
+    out = ring.sample(128, seed=0)
+    tracemalloc.start()
+    try:
+        for seed in range(20):
+            ring.sample(128, seed=seed, out=out)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # Arguments and views; one draw's state alone has 28,224 bytes.
+    assert peak < 8000
 
 
 def test_strided_frames_are_stored_like_contiguous_ones():

@@ -269,7 +269,7 @@ def test_the_command_line_lists_inspects_and_removes(name, capsys):
     text = capsys.readouterr().out
     assert "64 frames of 3x2, stack 4" in text
     lane = next(line.split() for line in text.splitlines() if line.split()[:1] == ["1"])
-    assert lane == ["1", "40", "32", "30", "4", "752.0", "-"]
+    assert lane == ["1", "40", "32", "30", "3", "4", "752.0", "-"]
 
     change(file_of({"name": name}), 0, bytes(8))
     assert main(["--list"]) == 0

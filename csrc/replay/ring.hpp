@@ -128,6 +128,7 @@ class ReplayRing {
   void write_row(std::int64_t lane, std::int64_t i, const AppendRows& rows);
   void commit_row(std::int64_t lane);
   void take_snapshot(const SampleRequest& request, Snapshot& snapshot) const;
+  void prefetch_frames(const Draw& draw) const;
   bool gather(const Draw& draw, std::int64_t i, const SampleRequest& request) const;
   void copy_stack(std::byte* out, std::int64_t lane, std::uint64_t row, std::uint32_t depth) const;
   void write_stack(std::byte* out, const StackFormat& format, std::int64_t lane, std::uint64_t row,
