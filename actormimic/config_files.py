@@ -23,6 +23,13 @@ SHIPPED = Path(__file__).parent / "configs"
 
 _EXPONENT = re.compile(r"[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+")
 _SHOWN_CHARACTERS = 80
+_PLAIN_TYPES = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    type(None): "null",
+}
 
 
 class _Loader(yaml.SafeLoader):
@@ -201,9 +208,8 @@ def describe_allowed(annotation: Any, metadata: Sequence[Any] = ()) -> str:
         return f"a mapping of names to {describe_allowed(arguments[1])}"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return f"a section with {', '.join(annotation.model_fields)}"
-    names = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
     pattern = next((m.pattern for m in metadata if getattr(m, "pattern", None)), None)
-    if annotation is str and pattern is not None:
+    if pattern is not None:
         return f"text of the form {pattern.strip('^$')}"
     words = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
     bounds = [
@@ -212,9 +218,8 @@ def describe_allowed(annotation: Any, metadata: Sequence[Any] = ()) -> str:
         for name, word in words.items()
         if getattr(m, name, None) is not None
     ]
-    if annotation is type(None):
-        return "null"
-    return ", ".join([names.get(annotation, "anything"), " and ".join(bounds)]).rstrip(", ")
+    plain = _PLAIN_TYPES.get(annotation, "anything")
+    return f"{plain}, {' and '.join(bounds)}" if bounds else plain
 
 
 def _parse_yaml(text: str, what: str) -> Any:
@@ -350,10 +355,8 @@ def _any_of(alternatives: Sequence[str]) -> str:
 
 
 def _show(value: Any) -> str:
-    shown = {None: "null", True: "true", False: "false"}.get(value) if _is_plain(value) else None
-    text = shown or repr(value)
+    """A value as it stands in a YAML file, cut where it is long."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    text = repr(value)
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[: _SHOWN_CHARACTERS - 3]}..."
-
-
-def _is_plain(value: Any) -> bool:
-    return value is None or isinstance(value, bool)
