@@ -170,7 +170,10 @@ def test_two_processes_do_not_share_a_folder(here, task, capsys):
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_an_interruption_says_how_to_go_on(here, task, capsys, signum):
+def test_an_interruption_says_how_to_go_on(here, task, capsys, request, signum):
+    # A shell starts its background jobs with SIGINT ignored.
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, inherited))
     task.then = lambda: os.kill(os.getpid(), signum)
     before = signal.getsignal(signal.SIGTERM)
     assert run.main(["tiny.yaml", "games=[pong, boxing]", "resume=never"]) == 130
