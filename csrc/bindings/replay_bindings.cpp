@@ -93,7 +93,7 @@ class Ring {
                      const std::vector<std::int64_t>& frame_shape, std::int64_t stack,
                      const py::list& extras, const std::string& name, const std::string& path) {
     constexpr std::int64_t most = std::int64_t{1} << 31;
-    require_range<std::int64_t>("capacity", capacity, 1, std::int64_t{1} << 40);
+    require_range<std::int64_t>("capacity", capacity, 1, std::int64_t{1} << 32);
     require_range<std::int64_t>("lanes", lanes, 1, most);
     require_range<std::int64_t>("stack", stack, 1, replay::kMaxStack);
     const auto sizes = [](const char* what, const std::vector<std::int64_t>& shape) {
@@ -177,7 +177,7 @@ class Ring {
                   const std::string& obs_dtype, bool channels_last) const {
     const auto ring = open();
     replay::SampleRequest request;
-    require_range<std::int64_t>("batch", batch, 1, std::int64_t{1} << 31);
+    require_range<std::int64_t>("batch", batch, 1, std::int64_t{1} << 24);
     request.batch = batch;
     request.n_step = n_step;
     request.gamma = gamma;

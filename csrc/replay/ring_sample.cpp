@@ -51,10 +51,12 @@ void ReplayRing::take_snapshot(const SampleRequest& request, Snapshot& snapshot)
 }
 
 void ReplayRing::sample(const SampleRequest& request) const {
-  require_range<std::int64_t>("batch", request.batch, 1, std::int64_t{1} << 31);
+  require_range<std::int64_t>("batch", request.batch, 1, std::int64_t{1} << 24);
   require_range<std::int64_t>("n_step", request.n_step, 1, std::int64_t{1} << 31);
   require(request.gamma >= 0.0 && request.gamma <= 1.0, "gamma is ", request.gamma,
           "; allowed: 0 to 1");
+  require(request.out.extras.size() == extras_.size(), "out has ", request.out.extras.size(),
+          " extras; the ring has ", extras_.size());
   check_lanes(request.lanes.data(), static_cast<std::int64_t>(request.lanes.size()), shape_.lanes);
 
   // Kept by each thread, so that a loop that samples allocates nothing.

@@ -26,9 +26,19 @@ std::uint64_t dtype_bytes(const std::string& extra, const std::string& dtype) {
                               "'; allowed: bool, little-endian integers and float16 to float64");
 }
 
+// Limits whose product leaves room in 64 bits for 17 arrays of them.
+constexpr std::uint64_t kMaxRows = std::uint64_t{1} << 32;
+constexpr std::uint64_t kMaxRowBytes = std::uint64_t{1} << 26;
+
+// bytes * shape[0] * ...: at most 2^26 * 2^15 until it passes the limit, and left there.
 std::uint64_t product(std::uint64_t bytes, const std::vector<std::uint32_t>& shape) {
-  for (const std::uint32_t size : shape) bytes *= size;
+  for (const std::uint32_t size : shape)
+    if (bytes <= kMaxRowBytes) bytes *= size;
   return bytes;
+}
+
+std::uint64_t row_bytes(const ExtraSpec& extra) {
+  return product(dtype_bytes(extra.name, extra.dtype), extra.shape);
 }
 
 std::uint64_t align(std::uint64_t offset) {
@@ -45,14 +55,14 @@ void check_shape(const RingShape& shape) {
   require(shape.rows_per_lane > shape.stack, "capacity gives each of ", shape.lanes, " lanes ",
           shape.rows_per_lane, " rows; allowed: ", shape.stack + 1, " or more, for a stack of ",
           shape.stack, " and its successor");
-  require(shape.rows_per_lane < 1ull << 40, "capacity gives each lane ", shape.rows_per_lane,
-          " rows; allowed: fewer than 2^40");
+  require(shape.rows_per_lane <= kMaxRows / shape.lanes, "capacity is ",
+          shape.rows_per_lane * shape.lanes, "; allowed: up to ", kMaxRows);
   require(1 <= shape.frame_shape.size() && shape.frame_shape.size() <= kMaxDims, "frame_shape has ",
           shape.frame_shape.size(), " dimensions; allowed: 1 to ", kMaxDims);
   for (const std::uint32_t size : shape.frame_shape)
     require_range<std::uint32_t>("a size in frame_shape", size, 1, 1u << 15);
-  require(shape.frame_bytes() <= 1u << 30, "frame_shape gives ", shape.frame_bytes(),
-          " bytes a frame; allowed: up to 2^30");
+  require(shape.frame_bytes() <= kMaxRowBytes, "frame_shape gives ", shape.frame_bytes(),
+          " bytes a frame; allowed: up to ", kMaxRowBytes);
   require(shape.extras.size() <= kMaxExtras, "extras has ", shape.extras.size(),
           " entries; allowed: up to ", kMaxExtras);
   for (const ExtraSpec& extra : shape.extras) {
@@ -65,6 +75,8 @@ void check_shape(const RingShape& shape) {
     for (const std::uint32_t size : extra.shape)
       require(1 <= size && size <= 1u << 15, "extra '", extra.name, "' has a size of ", size,
               "; allowed: 1 to ", 1u << 15);
+    require(row_bytes(extra) <= kMaxRowBytes, "extra '", extra.name, "' takes ", row_bytes(extra),
+            " bytes a row; allowed: up to ", kMaxRowBytes);
     const auto same = [&](const ExtraSpec& other) { return other.name == extra.name; };
     require(std::count_if(shape.extras.begin(), shape.extras.end(), same) == 1, "extra '",
             extra.name, "' is named twice");
@@ -101,7 +113,7 @@ void describe(const RingShape& shape, RingHeader& header) {
     std::copy(spec.dtype.begin(), spec.dtype.end(), extra.dtype);
     extra.dims = static_cast<std::uint32_t>(spec.shape.size());
     std::copy(spec.shape.begin(), spec.shape.end(), extra.shape);
-    extra.row_bytes = product(dtype_bytes(spec.name, spec.dtype), spec.shape);
+    extra.row_bytes = row_bytes(spec);
     extra.offset = end;
     end = align(end + capacity * extra.row_bytes);
   }

@@ -208,3 +208,22 @@ TEST(a_sample_from_an_empty_ring_throws) {
   Sample sample(4);
   CHECK_THROWS(ring.sample(sample.request(0)), std::invalid_argument);
 }
+
+TEST(extras_must_be_complete) {
+  ReplayRing ring = ReplayRing::create(small(1, 8), {});
+  Sample sample(4);
+  SampleRequest request = sample.request(0);
+  request.out.extras.clear();
+  CHECK_THROWS(ring.sample(request), std::invalid_argument);
+  const std::int64_t action = 0;
+  const float reward = 0;
+  const std::uint8_t frame[kPixels] = {}, terminal = 0;
+  AppendRows rows;
+  rows.count = 1;
+  rows.frames = frame;
+  rows.actions = &action;
+  rows.rewards = &reward;
+  rows.terminals = &terminal;
+  CHECK_THROWS(ring.append(rows), std::invalid_argument);
+  CHECK(ring.rows_written(0) == 0);
+}
