@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from actormimic._binding import core as _core
+from actormimic._binding import core
 
 __all__ = ["ReplayRing", "list_rings", "remove_ring"]
 
@@ -79,7 +79,7 @@ class ReplayRing:
             specs.append((extra, np.dtype(dtype).str, [operator.index(size) for size in shape]))
         location = _location(name, path)
         self._set(
-            _core.ReplayRing.create(
+            core.ReplayRing.create(
                 operator.index(capacity),
                 operator.index(lanes),
                 [operator.index(size) for size in frame_shape],
@@ -92,19 +92,19 @@ class ReplayRing:
         )
 
     def _set(
-        self, core: _core.ReplayRing, name: str | None, path: str | os.PathLike[str] | None
+        self, joined: core.ReplayRing, name: str | None, path: str | os.PathLike[str] | None
     ) -> None:
-        self._core = core
+        self._core = joined
         self.name = name
         self.path = None if path is None else os.fspath(path)
-        self.capacity: int = core.capacity
-        self.lanes: int = core.lanes
-        self.stack: int = core.stack
-        self.frame_shape: tuple[int, ...] = core.frame_shape
+        self.capacity: int = joined.capacity
+        self.lanes: int = joined.lanes
+        self.stack: int = joined.stack
+        self.frame_shape: tuple[int, ...] = joined.frame_shape
         self.extras: dict[str, tuple[tuple[int, ...], np.dtype[Any]]] = {
-            extra: (shape, np.dtype(dtype)) for extra, dtype, shape in core.extras
+            extra: (shape, np.dtype(dtype)) for extra, dtype, shape in joined.extras
         }
-        self.nbytes: int = core.nbytes
+        self.nbytes: int = joined.nbytes
         """Bytes of memory or of the file, all told."""
 
     @classmethod
@@ -131,9 +131,9 @@ class ReplayRing:
             RuntimeError: it is unfinished, of another layout version, damaged, truncated or
                 another user's.
         """
-        core = _core.ReplayRing.attach(*_location(name, path))
+        joined = core.ReplayRing.attach(*_location(name, path))
         ring = cls.__new__(cls)
-        ring._set(core, name, path)
+        ring._set(joined, name, path)
         expected = {
             "lanes": lanes,
             "capacity": None if capacity is None else capacity // ring.lanes * ring.lanes,
@@ -303,7 +303,7 @@ class ReplayRing:
         """Removes the name or the file; those who hold the ring keep it. Also after `close`."""
         if self.name is None and self.path is None:
             raise ValueError("a private ring has no name to remove")
-        _core.remove_ring(*_location(self.name, self.path))
+        core.remove_ring(*_location(self.name, self.path))
 
     def __enter__(self) -> ReplayRing:
         return self
@@ -341,7 +341,7 @@ def _location(name: str | None, path: str | os.PathLike[str] | None) -> tuple[st
 
 def list_rings() -> list[str]:
     """The names of the rings in this machine's shared memory, in use or left behind."""
-    return list(_core.list_rings())
+    return list(core.list_rings())
 
 
 def remove_ring(name: str) -> None:
@@ -350,7 +350,7 @@ def remove_ring(name: str) -> None:
     Raises:
         FileNotFoundError: there is no such ring.
     """
-    _core.remove_ring(*_location(name, None))
+    core.remove_ring(*_location(name, None))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

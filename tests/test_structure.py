@@ -44,6 +44,7 @@ PYTHON_FLOORS = {
     "optim": 1,
     "projections": 1,
     "replay": 1,
+    "replay_cuda": 1,
     "evaluation": 2,
     "experts": 2,
     "metrics": 2,
