@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import shlex
 import signal
 import sys
@@ -232,7 +233,7 @@ def _first_sentence(path: Path) -> str:
     """Of the comment that a config begins with."""
     comment = takewhile(lambda line: line.startswith("#"), path.read_text("utf-8").splitlines())
     text = " ".join(line.lstrip("# ") for line in comment)
-    return text.partition(". ")[0].partition(": ")[0].rstrip(".")
+    return re.split(r"\. (?=[A-Z])|: ", text)[0].rstrip(".")
 
 
 def _section(model: type[BaseModel], name: str) -> type[BaseModel] | None:
