@@ -90,6 +90,23 @@ class OptimizerSettings(Section):
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
     """lambda of eq. 8: lambda * theta is added to the gradient."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _constants_of_the_kind(cls, values: Any) -> Any:
+        # The published optimizers have constants of their own; Adam's would not do for them.
+        if isinstance(values, dict) and values.get("kind") in ("authors_adam", "centered_rmsprop"):
+            return {"beta1": 0.95, "beta2": 0.95, "epsilon": 0.01, **values}
+        return values
+
+    @model_validator(mode="after")
+    def _variance_is_positive(self) -> OptimizerSettings:
+        if self.kind == "centered_rmsprop" and self.beta1 != self.beta2:
+            raise ValueError(
+                f"beta1 is {self.beta1} and beta2 {self.beta2}; centered_rmsprop takes equal ones "
+                "(the root of v - m^2 needs means over the same gradients)"
+            )
+        return self
+
 
 class ExplorationSettings(Section):
     """epsilon-greedy acting while training."""
@@ -122,6 +139,8 @@ class TrainingSettings(Section):
     """agent_steps per game between updates."""
     batch: Positive = 32
     """Rows of one update: in all for ``dqn``, per game otherwise."""
+    log_every_agent_steps: Positive = 5_000
+    """agent_steps per game between lines of the log."""
     overlap: bool = True
     """Learn while the emulators step; the acting network is then one update behind."""
 
@@ -201,6 +220,8 @@ class ExpertTrainingSettings(Section):
     """Where the experts' run folders live; later runs find them there."""
     processes: Positive = 2
     """Games trained side by side, each in a process of its own with one thread."""
+    overrides: list[str] = []
+    """``key=value`` on top of that config."""
 
 
 class RunSettings(Section):
@@ -264,6 +285,11 @@ class LearningSettings(GamesSettings):
                 f"replay.capacity is {self.replay.capacity}; allowed: at least {smallest} "
                 f"(8 frames for each of environment.num_envs)"
             )
+        if self.environment.noop_after_life_loss and not self.environment.life_loss_terminal:
+            raise ValueError(
+                "environment.noop_after_life_loss is true; allowed only with "
+                "environment.life_loss_terminal"
+            )
         if self.environment.noop_min > self.environment.noop_max:
             raise ValueError(
                 f"environment.noop_min is {self.environment.noop_min}; allowed: at most "
@@ -272,28 +298,31 @@ class LearningSettings(GamesSettings):
         return self
 
 
-class DqnRun(LearningSettings):
-    """``task: dqn``: one expert (Mnih et al. 2015)."""
-
-    task: Literal["dqn"]
-    dqn: DqnSettings = DqnSettings()
+class OneGameSettings(LearningSettings):
+    """A run on one game: its file says ``game: pong``; the rest of the code sees a list of one."""
 
     @model_validator(mode="before")
     @classmethod
     def _game(cls, values: Any) -> Any:
-        # A dqn run has one game, so its file says ``game: pong``; the rest of the code sees a list.
         if isinstance(values, dict) and "game" in values:
             values = dict(values)
             if "games" in values:
-                raise ValueError("game and games are both given; a dqn run has one game")
+                raise ValueError("game and games are both given; this task has one game")
             values["games"] = [values.pop("game")]
         return values
 
     @model_validator(mode="after")
-    def _one_game(self) -> DqnRun:
+    def _one_game(self) -> OneGameSettings:
         if len(self.games) != 1:
-            raise ValueError(f"games has {len(self.games)} entries; a dqn run has one game")
+            raise ValueError(f"games has {len(self.games)} entries; this task has one game")
         return self
+
+
+class DqnRun(OneGameSettings):
+    """``task: dqn``: one expert (Mnih et al. 2015)."""
+
+    task: Literal["dqn"]
+    dqn: DqnSettings = DqnSettings()
 
 
 class MultitaskDqnRun(LearningSettings):
@@ -305,7 +334,7 @@ class MultitaskDqnRun(LearningSettings):
     dqn: DqnSettings = DqnSettings()
 
 
-class TransferRun(LearningSettings):
+class TransferRun(OneGameSettings):
     """``task: transfer``: a DQN on a new game from an Actor-Mimic network (section 3.4)."""
 
     task: Literal["transfer"]

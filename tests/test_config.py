@@ -82,7 +82,7 @@ def test_settings_that_contradict_each_other_are_refused(values, message):
 def test_a_dqn_has_one_game():
     with pytest.raises(ValueError, match="game and games are both given"):
         resolve({"task": "dqn", "game": "pong", "games": ["pong"]})
-    with pytest.raises(ValueError, match="games has 2 entries; a dqn run has one game"):
+    with pytest.raises(ValueError, match="games has 2 entries; this task has one game"):
         resolve({"task": "dqn", "games": ["pong", "breakout"]})
 
 

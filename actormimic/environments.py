@@ -1,0 +1,43 @@
+"""Settings → the Atari pool: the one place where a run's environments are made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from actormimic.config import EnvironmentSettings
+from actormimic.envs import AtariVectorEnv
+
+
+def make_env(
+    games: Sequence[str], lanes_per_game: int, settings: EnvironmentSettings
+) -> AtariVectorEnv:
+    """One pool over all ``games``, ``lanes_per_game`` lanes each, in contiguous blocks.
+
+    Observations are uint8 [N, 4, 84, 84], rewards raw, actions ALE's numbers 0 to 17. Where a lost
+    life is terminal for the learner, ``terminations`` has it and the stack begins anew.
+    """
+    return AtariVectorEnv(
+        list(games),
+        lanes_per_game * len(games),
+        num_threads=settings.threads,
+        frameskip=settings.frame_skip,
+        pooling=settings.pooling,
+        maxpool_rgb=settings.maxpool_rgb,
+        noop_max=settings.noop_max,
+        noop_min=settings.noop_min,
+        noop_unit=settings.noop_unit,
+        noop_after_life_loss=settings.noop_after_life_loss,
+        life_loss_info=settings.life_loss_terminal,
+        clear_stack_on_life_loss=settings.life_loss_terminal,
+        use_fire_reset=False,
+        reward_clipping=False,
+        full_action_space=True,
+        repeat_action_probability=settings.sticky_probability,
+        max_num_frames_per_episode=settings.max_emulator_frames,
+        extra_infos=True,
+    )
+
+
+def whole_games(settings: EnvironmentSettings) -> EnvironmentSettings:
+    """The same preprocessing for playing games to their end: a lost life changes nothing."""
+    return settings.model_copy(update={"life_loss_terminal": False, "noop_after_life_loss": False})

@@ -1,0 +1,172 @@
+"""Test epochs: how well a policy plays, and how closely a student imitates (section 5).
+
+Two protocols. ``paper`` is the paper's: one stream of agent steps per game; the score is the mean
+raw reward of the episodes completed in it (of the partial one if none was). ``batched`` plays many
+lanes per game: every episode that STARTS within a lane's share of the agent steps is played to its
+end, so that short episodes are not favored by the cut at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from actormimic.config import EnvironmentSettings, EvaluationSettings
+from actormimic.environments import make_env, whole_games
+from actormimic.policy import Frames, GameIndex, Policy
+from actormimic.randomness import Stream, derive_seed, generator
+
+Observer = Callable[[Frames, GameIndex], None]
+
+
+@dataclass(frozen=True)
+class GameScore:
+    """Raw returns of one game's test epoch."""
+
+    game: str
+    returns: tuple[float, ...]
+    """Returns of the counted episodes, in the order in which they ended."""
+    agent_steps: int
+    partial: bool
+    """No episode was completed, and ``returns`` holds the unfinished one's."""
+
+    @property
+    def mean(self) -> float:
+        """Mean return."""
+        return float(np.mean(self.returns))
+
+    def summary(self) -> dict[str, float]:
+        """mean, std, max and episodes, as results files have them."""
+        return {
+            "mean": self.mean,
+            "std": float(np.std(self.returns)),
+            "max": float(np.max(self.returns)),
+            "episodes": 0 if self.partial else len(self.returns),
+        }
+
+
+def evaluate(
+    policy: Policy,
+    settings: EvaluationSettings,
+    environment: EnvironmentSettings,
+    seed: int,
+    observer: Observer | None = None,
+) -> dict[str, GameScore]:
+    """One test epoch of every game of ``policy``, in one pool.
+
+    Args:
+        policy: Acts epsilon-greedily with ``settings.epsilon``.
+        settings: Length, epsilon and protocol.
+        environment: Preprocessing; lives and their loss change nothing here.
+        seed: Environments and epsilon draw from it.
+        observer: Called with frames uint8 [N, 4, 84, 84] and game_index [N] of each decision.
+    """
+    lanes = 1 if settings.protocol == "paper" else settings.lanes
+    share = -(-settings.agent_steps // lanes)
+    play_on = settings.protocol == "batched"
+    with make_env(policy.games, lanes, whole_games(environment)) as env:
+        game_index = env.game_index
+        total = len(game_index)
+        steps = np.zeros(total, dtype=np.int64)
+        running = np.zeros(total)
+        active = np.ones(total, dtype=np.bool_)
+        starting = np.zeros(total, dtype=np.bool_)
+        returns: list[list[float]] = [[] for _ in policy.games]
+        frames, _ = env.reset(seed=derive_seed(seed, Stream.ENVIRONMENT, 1) % 2**31)
+        number = 0
+        while active.any():
+            actions = np.zeros(total, dtype=np.int64)
+            rows = np.flatnonzero(active & ~starting)
+            rng = generator(seed, Stream.EVALUATION, number)
+            if len(rows):
+                seen, index = frames[rows], game_index[rows]
+                actions[rows] = policy.act(seen, index, settings.epsilon, rng)
+                if observer is not None:
+                    observer(seen, index)
+            frames, rewards, terminated, truncated, _ = env.step(actions)
+            number += 1
+            # The step after an end resets the environment; it is no agent step.
+            played = active & ~starting
+            starting = terminated | truncated
+            steps += played
+            running += np.where(played, rewards, 0.0)
+            for lane in np.flatnonzero(played & starting):
+                returns[game_index[lane]].append(float(running[lane]))
+                running[lane] = 0.0
+            over = steps >= share
+            active &= ~over | ~starting if play_on else ~over
+    scores = {}
+    for game, name in enumerate(policy.games):
+        of_game = game_index == game
+        partial = not returns[game]
+        counted = [float(running[of_game][0])] if partial else returns[game]
+        scores[name] = GameScore(name, tuple(counted), int(steps[of_game].sum()), partial)
+    return scores
+
+
+class ImitationProbe:
+    """Compares a student with its experts on states that are visited; an ``observer``.
+
+    Per game it gathers the share of states where both choose the same greedy action, the
+    cross-entropy of eq. 4, and that one's floor, the entropy of the expert's policy (eq. 3).
+
+    Args:
+        student: Outputs masked with -inf, ``[N, 18]``, for frames and game_index.
+        experts: The same of the experts (Q-values).
+        games: What game_index counts.
+        temperature: tau of eq. 3.
+        period: Every how many calls states are looked at; the others are skipped.
+    """
+
+    def __init__(
+        self,
+        student: Callable[[Frames, GameIndex], torch.Tensor],
+        experts: Callable[[Frames, GameIndex], torch.Tensor],
+        games: Sequence[str],
+        temperature: float,
+        period: int = 8,
+    ) -> None:
+        self._student = student
+        self._experts = experts
+        self._games = tuple(games)
+        self._temperature = temperature
+        self._period = period
+        self._calls = 0
+        self._sums = np.zeros((len(self._games), 4))
+
+    @torch.no_grad()
+    def __call__(self, frames: Frames, game_index: GameIndex) -> None:
+        """Look at these states, if it is their turn."""
+        self._calls += 1
+        if self._calls % self._period:
+            return
+        logits = self._student(frames, game_index).cpu().double()
+        expert_q = self._experts(frames, game_index).cpu().double()
+        expert = torch.softmax(expert_q / self._temperature, dim=1)
+        cross = -_product(expert, torch.log_softmax(logits, dim=1)).sum(dim=1)
+        floor = -_product(expert, torch.log_softmax(expert_q / self._temperature, 1)).sum(dim=1)
+        agree = logits.argmax(dim=1) == expert_q.argmax(dim=1)
+        ones = torch.ones(len(logits), dtype=torch.float64)
+        columns = torch.stack([ones, agree.double(), cross, floor], dim=1).numpy()
+        np.add.at(self._sums, game_index, columns)
+
+    def results(self) -> Mapping[str, dict[str, float]]:
+        """Per game: states, agreement, cross_entropy, floor (nats)."""
+        results = {}
+        for game, (states, agree, cross, floor) in zip(self._games, self._sums, strict=True):
+            count = max(states, 1.0)
+            results[game] = {
+                "states": int(states),
+                "agreement": agree / count,
+                "cross_entropy": cross / count,
+                "floor": floor / count,
+            }
+        return results
+
+
+def _product(probabilities: torch.Tensor, logs: torch.Tensor) -> torch.Tensor:
+    # 0 * -inf of the masked actions counts as 0, as in eq. 4's sum over the valid ones.
+    return torch.where(probabilities > 0, probabilities * logs, 0.0)

@@ -1,0 +1,153 @@
+"""The Actor-Mimic learner: one student regresses to several experts (section 3).
+
+The experts' Q-values, and their features where beta is not 0, are computed once for each state when
+it is seen and lie beside the frame in the ring; experts are fixed, so that is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from actormimic.config import ActorMimicSettings, OptimizerSettings
+from actormimic.experts import ExpertsPolicy
+from actormimic.learners.batches import Draws, Extras
+from actormimic.losses import actor_mimic_loss
+from actormimic.networks import NUM_ACTIONS, AtariNetwork
+from actormimic.optim import make_optimizer
+from actormimic.policy import Actions, Frames, GameIndex, NetworkPolicy, action_masks, mix_random
+from actormimic.projections import GroupedLinear
+
+
+class MixturePolicy:
+    """Acts by the student, the experts, or by a share of both (section 3.1)."""
+
+    def __init__(
+        self,
+        student: NetworkPolicy,
+        experts: ExpertsPolicy,
+        action_sets: Sequence[Sequence[int]],
+        expert_share: float,
+    ) -> None:
+        self.games = student.games
+        self._student = student
+        self._experts = experts
+        self._masks = action_masks(action_sets)
+        self._share = expert_share
+
+    def act(
+        self, frames: Frames, game_index: GameIndex, epsilon: float, rng: np.random.Generator
+    ) -> Actions:
+        """epsilon-greedy actions, each decision by the expert with probability expert_share."""
+        by_student = self._student.act(frames, game_index, 0.0, rng)
+        by_expert = self._experts.act(frames, game_index, 0.0, rng)
+        chosen = np.where(rng.random(len(frames)) < self._share, by_expert, by_student)
+        return mix_random(chosen, self._masks[game_index], epsilon, rng)
+
+
+class ActorMimicLearner:
+    """Student, feature heads f_i, their optimizer, and one update of eq. 6.
+
+    Args:
+        network: The student, on its device.
+        experts: The teachers of all games, on the same device.
+        games, action_sets: What it plays.
+        settings, optimizer: The objective, and how it is minimized.
+        heads_seed: Initial weights of the feature heads.
+        feature_dtype: How features are stored in the ring.
+    """
+
+    def __init__(
+        self,
+        network: AtariNetwork,
+        experts: ExpertsPolicy,
+        games: Sequence[str],
+        action_sets: Sequence[Sequence[int]],
+        settings: ActorMimicSettings,
+        optimizer: OptimizerSettings,
+        heads_seed: int,
+        feature_dtype: str = "float16",
+    ) -> None:
+        self.network = network
+        self.experts = experts
+        self.settings = settings
+        self.student = NetworkPolicy(network, games, action_sets, settings.selection)
+        self.policy: Any = self.student
+        if settings.acting == "expert":
+            self.policy = experts
+        elif settings.acting == "mixture":
+            self.policy = MixturePolicy(self.student, experts, action_sets, settings.expert_share)
+        self._device = next(network.parameters()).device
+        self._masks = torch.from_numpy(action_masks(action_sets)).to(self._device)
+        self._feature_dtype = np.dtype(feature_dtype)
+        self.heads: nn.Module | None = None
+        width = experts.feature_size
+        self.extras: Extras = {"expert_q": ((NUM_ACTIONS,), np.float32)}
+        if settings.beta > 0:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(heads_seed)
+                self.heads = GroupedLinear(
+                    len(games), network.feature_size, experts.feature_widths
+                ).to(self._device)
+            self.extras["expert_features"] = ((width,), self._feature_dtype)
+        learned = list(network.parameters())
+        if self.heads is not None:
+            learned += list(self.heads.parameters())
+        self.optimizer = make_optimizer(learned, optimizer)
+        self.draws = Draws(("obs", *self.extras))
+
+    def stored_rewards(self, rewards: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Rewards play no part in imitation; the ring keeps them raw."""
+        return rewards
+
+    def label(self, frames: Frames, game_index: GameIndex) -> Mapping[str, Any]:
+        """What the experts think of these states: ``expert_q`` [N, 18], ``expert_features``."""
+        values, features = self.experts.label(frames, game_index)
+        labels = {"expert_q": values.float().cpu().numpy()}
+        if self.heads is not None:
+            labels["expert_features"] = features.float().cpu().numpy().astype(self._feature_dtype)
+        return labels
+
+    def update(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """One update of eq. 6 from ``batch``; its losses, left on the device."""
+        outputs, features = self.network(batch["obs"], batch["game"])
+        predicted = None
+        if self.heads is not None:
+            predicted = self.heads(features.float())
+        loss = actor_mimic_loss(
+            outputs,
+            batch["expert_q"],
+            self._masks[batch["game"]],
+            temperature=self.settings.temperature,
+            objective=self.settings.objective,
+            predicted_features=predicted,
+            expert_features=batch.get("expert_features"),
+            beta=self.settings.beta,
+            feature_factor=self.settings.feature_factor,
+            reduction=self.settings.reduction,
+        )
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.total.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        metrics = {
+            "update/loss": loss.total.detach(),
+            "update/policy_loss": loss.policy.detach(),
+        }
+        if self.heads is not None:
+            metrics["update/feature_loss"] = loss.feature.detach()
+        return metrics
+
+    def after_steps(self, agent_steps: int, before: int, updates: int, updates_before: int) -> None:
+        """Imitation has no target network to copy."""
+
+    def modules(self) -> dict[str, nn.Module]:
+        """What a checkpoint keeps, by name; the first is the network that plays."""
+        kept: dict[str, nn.Module] = {"network": self.network}
+        if self.heads is not None:
+            kept["heads"] = self.heads
+        return kept

@@ -1,0 +1,110 @@
+"""The replay rings of all games, and batches gathered from them straight into one tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from actormimic.networks import FRAME_SHAPE, STACK
+from actormimic.randomness import Stream, derive_seed
+from actormimic.replay import ReplayRing
+
+#: Named fields beside each frame in a ring: name -> (shape, dtype).
+Extras = dict[str, tuple[tuple[int, ...], Any]]
+
+
+class Draws(NamedTuple):
+    """What a learner wants of each row that it draws."""
+
+    fields: tuple[str, ...]
+    n_step: int = 1
+    """Steps of the return."""
+    discount: float = 1.0
+    """gamma of the return."""
+
+
+def make_rings(num_games: int, capacity: int, lanes: int, extras: Extras) -> list[ReplayRing]:
+    """One ring per game, each of ``capacity`` frames over ``lanes`` lanes."""
+    return [
+        ReplayRing(capacity, lanes, frame_shape=FRAME_SHAPE, stack=STACK, extras=extras)
+        for _ in range(num_games)
+    ]
+
+
+class ReplayBatches:
+    """Draws one batch over all games: ``rows`` rows from each ring, in the order of the games.
+
+    Each ring gathers into its slice of buffers that are allocated once (pinned where a GPU
+    follows). What update number u draws depends on the seed, u and the rings' content alone.
+    """
+
+    def __init__(
+        self,
+        rings: Sequence[ReplayRing],
+        rows: int,
+        draws: Draws,
+        extras: Extras,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self._rings = list(rings)
+        self._rows = rows
+        self._draws = draws
+        self._seed = seed
+        self._device = device
+        # Channels last, as the convolutions read them: the ring gathers in either order at the
+        # same cost, while reordering a batch of bytes afterwards costs as much as a layer.
+        frames = ((*FRAME_SHAPE, STACK), np.uint8)
+        known: Extras = {
+            "obs": frames,
+            "next_obs": frames,
+            "actions": ((), np.int64),
+            "rewards": ((), np.float32),
+            "discounts": ((), np.float32),
+            **extras,
+        }
+        self._buffers = {
+            name: torch.from_numpy(np.zeros((rows * len(rings), *shape), dtype))
+            for name, (shape, dtype) in known.items()
+            if name in draws.fields
+        }
+        if device.type == "cuda":
+            self._buffers = {name: buffer.pin_memory() for name, buffer in self._buffers.items()}
+        self._slices = [
+            {
+                name: buffer[game * rows : (game + 1) * rows].numpy()
+                for name, buffer in self._buffers.items()
+            }
+            for game in range(len(rings))
+        ]
+        self._game = torch.arange(len(rings)).repeat_interleave(rows).to(device)
+
+    def draw(self, update: int) -> dict[str, Tensor]:
+        """The batch of update number ``update``: per field a tensor [games * rows, ...].
+
+        ``game`` [games * rows] says whose each row is. On the CPU the tensors are the buffers
+        themselves: used up before the next draw.
+        """
+        for game, (ring, out) in enumerate(zip(self._rings, self._slices, strict=True)):
+            ring.sample(
+                self._rows,
+                fields=self._draws.fields,
+                n_step=self._draws.n_step,
+                gamma=self._draws.discount,
+                seed=derive_seed(self._seed, Stream.REPLAY, game, update),
+                out=out,
+                channels_last=True,
+            )
+        batch = {
+            name: buffer.to(self._device, non_blocking=True)
+            for name, buffer in self._buffers.items()
+        }
+        for name in ("obs", "next_obs"):
+            if name in batch:
+                batch[name] = batch[name].permute(0, 3, 1, 2)
+        batch["game"] = self._game
+        return batch

@@ -1,0 +1,172 @@
+"""The optimizers of the published code, where libraries' versions differ from them.
+
+Both keep epsilon inside the square root; torch's own optimizers add it outside. A step runs over
+all parameters at once through torch's foreach kernels and allocates nothing after the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from actormimic.config import OptimizerSettings
+
+
+class _TwoMoments(torch.optim.Optimizer):
+    """Running means of the gradient d and of its square, and ``epsilon`` inside the root.
+
+    ``m = beta1 m + (1 - beta1) d`` and ``v = beta2 v + (1 - beta2) d^2``; weight decay adds
+    ``weight_decay * theta`` to d first (eq. 8).
+    """
+
+    def __init__(
+        self,
+        params: Iterable[nn.Parameter],
+        lr: float = 2.5e-4,
+        *,
+        beta1: float = 0.95,
+        beta2: float = 0.95,
+        epsilon: float = 0.01,
+        weight_decay: float = 0.0,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "beta1": beta1,
+            "beta2": beta2,
+            "epsilon": epsilon,
+            "weight_decay": weight_decay,
+        }
+        super().__init__(params, defaults)
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """Apply one update from the parameters' gradients."""
+        for group in self.param_groups:
+            params = [p for p in group["params"] if p.grad is not None]
+            if not params:
+                continue
+            grads: list[Tensor] = [p.grad for p in params]
+            mean, square, work = (self._buffers(params, n) for n in ("mean", "square", "work"))
+            if group["weight_decay"] != 0:
+                torch._foreach_copy_(work, params)
+                torch._foreach_mul_(work, group["weight_decay"])
+                torch._foreach_add_(grads, work)
+            torch._foreach_mul_(mean, group["beta1"])
+            torch._foreach_add_(mean, grads, alpha=1 - group["beta1"])
+            torch._foreach_mul_(square, group["beta2"])
+            torch._foreach_addcmul_(square, grads, grads, 1 - group["beta2"])
+            torch._foreach_copy_(work, square)
+            self._descend(group, params, grads, mean, work)
+
+    def _descend(
+        self,
+        group: dict[str, Any],
+        params: list[Any],
+        grads: list[Tensor],
+        mean: list[Tensor],
+        work: list[Tensor],
+    ) -> None:
+        """Move ``params``; ``work`` holds a copy of v that may be overwritten."""
+        raise NotImplementedError
+
+    def _buffers(self, params: list[Any], name: str) -> list[Tensor]:
+        for param in params:
+            if name not in self.state[param]:
+                self.state[param][name] = torch.zeros_like(param)
+        return [self.state[param][name] for param in params]
+
+
+class CenteredRMSProp(_TwoMoments):
+    """RMSProp as in the released code of Mnih et al. 2015; no momentum.
+
+    ``theta -= lr d / sqrt(v - m^2 + epsilon)``.
+    """
+
+    def _descend(
+        self,
+        group: dict[str, Any],
+        params: list[Any],
+        grads: list[Tensor],
+        mean: list[Tensor],
+        work: list[Tensor],
+    ) -> None:
+        torch._foreach_addcmul_(work, mean, mean, -1.0)
+        torch._foreach_add_(work, group["epsilon"])
+        torch._foreach_sqrt_(work)
+        torch._foreach_addcdiv_(params, grads, work, -group["lr"])
+
+
+class AuthorsAdam(_TwoMoments):
+    """Adam as in the Actor-Mimic authors' code, its bias correction frozen at the first step.
+
+    ``theta -= lr sqrt(1 - beta2) / (1 - beta1) * m / sqrt(v + epsilon)``.
+    """
+
+    def _descend(
+        self,
+        group: dict[str, Any],
+        params: list[Any],
+        grads: list[Tensor],
+        mean: list[Tensor],
+        work: list[Tensor],
+    ) -> None:
+        torch._foreach_add_(work, group["epsilon"])
+        torch._foreach_sqrt_(work)
+        rate = group["lr"] * (1 - group["beta2"]) ** 0.5 / (1 - group["beta1"])
+        torch._foreach_addcdiv_(params, mean, work, -rate)
+
+
+def make_optimizer(
+    params: Iterable[nn.Parameter], settings: OptimizerSettings
+) -> torch.optim.Optimizer:
+    """The optimizer that ``settings`` describes, over ``params``."""
+    if settings.kind == "adam":
+        # One fused pass over weights, gradients and moments; L2 is added to the gradient (eq. 8).
+        return torch.optim.Adam(
+            params,
+            lr=settings.learning_rate,
+            betas=(settings.beta1, settings.beta2),
+            eps=settings.epsilon,
+            weight_decay=settings.weight_decay,
+            fused=True,
+        )
+    kinds = {"centered_rmsprop": CenteredRMSProp, "authors_adam": AuthorsAdam}
+    return kinds[settings.kind](
+        params,
+        settings.learning_rate,
+        beta1=settings.beta1,
+        beta2=settings.beta2,
+        epsilon=settings.epsilon,
+        weight_decay=settings.weight_decay,
+    )
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimizer's state as named tensors: ``optimizer/<parameter number>/<name>``."""
+    state = optimizer.state_dict()["state"]
+    return {
+        f"optimizer/{number}/{name}": value if isinstance(value, Tensor) else torch.tensor(value)
+        for number, entries in state.items()
+        for name, value in entries.items()
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put back what :func:`optimizer_tensors` gave; other names in ``tensors`` are passed over."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        if key.startswith("optimizer/"):
+            _, number, name = key.split("/")
+            state.setdefault(int(number), {})[name] = value
+    optimizer.load_state_dict(
+        {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
+    )
+    for param, entries in optimizer.state.items():
+        for name, value in entries.items():
+            if value.shape == param.shape:
+                # In the parameter's own memory format again: files keep rows contiguous, and the
+                # fused steps fall back to slow ones where weights and moments are laid out apart.
+                entries[name] = torch.empty_like(param).copy_(value)

@@ -1,0 +1,309 @@
+"""What each task does around the one training loop: where weights come from, what is reported."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from actormimic.checkpoint import WeightsHeader, load_weights, save_weights
+from actormimic.config import (
+    ActorMimicRun,
+    DqnRun,
+    EvaluateRun,
+    GamesSettings,
+    LearningSettings,
+    MultitaskDqnRun,
+    PipelineRun,
+    RunSettings,
+    TransferRun,
+)
+from actormimic.config_files import pipeline_stages, plain_values, to_yaml
+from actormimic.evaluation import GameScore, ImitationProbe, evaluate
+from actormimic.expert_training import expert_sources
+from actormimic.experts import bundled_path, experts_policy
+from actormimic.games import minimal_actions
+from actormimic.learners.actor_mimic import ActorMimicLearner
+from actormimic.learners.dqn import DqnLearner
+from actormimic.networks import AtariNetwork, seeded_network
+from actormimic.policy import NetworkPolicy, Policy, RandomPolicy, load, weights_path
+from actormimic.randomness import Stream, derive_seed
+from actormimic.report import table, write_report
+from actormimic.training import Learner, train
+
+Say = Callable[[str], None]
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def run_task(settings: RunSettings, folder: Path, say: Say) -> None:
+    """Run ``settings`` in ``folder``, going on from what lies there.
+
+    Raises:
+        KeyboardInterrupt: after a Ctrl-C, once everything is saved.
+        ValueError: files that the settings name do not fit them.
+    """
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    if isinstance(settings, PipelineRun):
+        for stage in pipeline_stages(settings):
+            say(f"{stage.name}: {stage.run_folder}")
+            stage_folder = Path(stage.run_folder)
+            stage_folder.mkdir(parents=True, exist_ok=True)
+            (stage_folder / "config.yaml").write_text(to_yaml(stage), encoding="utf-8")
+            run_task(stage, stage_folder, say)
+    elif isinstance(settings, ActorMimicRun):
+        _actor_mimic(settings, folder, say)
+    elif isinstance(settings, DqnRun | MultitaskDqnRun | TransferRun):
+        _q_learning(settings, folder, say)
+    elif isinstance(settings, EvaluateRun):
+        _evaluate(settings, folder, say)
+    else:
+        raise ValueError(f"{type(settings).__name__} is not a task")
+
+
+def choose_device(wanted: str) -> torch.device:
+    """The device that ``auto``, ``cpu`` or ``cuda[:n]`` means here.
+
+    Raises:
+        ValueError: a CUDA device that is not there.
+    """
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(wanted)
+    found = torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= found:
+        there = f"{found} CUDA devices" if found else "no CUDA device"
+        raise ValueError(f"device is {wanted!r}, and there is {there}; allowed: cpu, auto")
+    return device
+
+
+def _action_sets(games: list[str]) -> list[tuple[int, ...]]:
+    return [minimal_actions(game) for game in games]
+
+
+def _actor_mimic(settings: ActorMimicRun, folder: Path, say: Say) -> None:
+    began = time.monotonic()
+    device = choose_device(settings.device)
+    experts = experts_policy(expert_sources(settings, say), str(device))
+    action_sets = _action_sets(settings.games)
+    network = seeded_network(
+        settings.network,
+        action_sets,
+        derive_seed(settings.seed, Stream.WEIGHTS),
+        precision=PRECISIONS[settings.precision],
+    ).to(device)
+    learner = ActorMimicLearner(
+        network,
+        experts,
+        settings.games,
+        action_sets,
+        settings.actor_mimic,
+        settings.optimizer,
+        derive_seed(settings.seed, Stream.FEATURE_HEADS),
+        settings.replay.feature_dtype,
+    )
+    say(f"student: one network learns {', '.join(settings.games)}")
+    _train(settings, folder, learner, learner.student)
+    final = _save_final(settings, folder, network, action_sets)
+    probe = ImitationProbe(
+        learner.student.outputs,
+        experts.outputs,
+        settings.games,
+        settings.actor_mimic.temperature,
+    )
+    say("test epochs: random play, experts, student")
+    scores = {
+        "random": _test_epoch(settings, RandomPolicy(settings.games, action_sets)),
+        "expert": _test_epoch(settings, experts),
+        "student": _test_epoch(settings, learner.student, probe),
+    }
+    rows = _rows(settings.games, scores)
+    for row in rows:
+        row.update(probe.results()[row["game"]])
+    _finish(settings, folder, rows, began, say, final)
+
+
+def _q_learning(settings: DqnRun | MultitaskDqnRun | TransferRun, folder: Path, say: Say) -> None:
+    began = time.monotonic()
+    device = choose_device(settings.device)
+    action_sets = _action_sets(settings.games)
+    network = seeded_network(
+        settings.network,
+        action_sets,
+        derive_seed(settings.seed, Stream.WEIGHTS),
+        heads=settings.heads if isinstance(settings, MultitaskDqnRun) else "shared",
+        precision=PRECISIONS[settings.precision],
+    )
+    frozen: list[str] = []
+    if isinstance(settings, TransferRun):
+        frozen = list(settings.freeze)
+        if settings.source != "random":
+            transfer_weights(network, Path(settings.source), settings.output_layer, action_sets[0])
+            say(f"starting from {settings.source}")
+    learner = DqnLearner(
+        network.to(device), settings.games, action_sets, settings.dqn, settings.optimizer, frozen
+    )
+    _train(settings, folder, learner, learner.policy)
+    final = _save_final(settings, folder, network, action_sets)
+    scores = {
+        "random": _test_epoch(settings, RandomPolicy(settings.games, action_sets)),
+        "student": _test_epoch(settings, learner.policy),
+    }
+    _finish(settings, folder, _rows(settings.games, scores), began, say, final)
+
+
+def transfer_weights(
+    network: AtariNetwork, source: Path, output_layer: str, actions: tuple[int, ...]
+) -> None:
+    """Put an Actor-Mimic network's layers into ``network`` (section 3.4).
+
+    Args:
+        network: What the new game starts from; all layers but the output are replaced.
+        source: The Actor-Mimic network's weights file or run folder.
+        output_layer: ``reinitialize`` leaves the output as it is, ``keep`` takes it over; a head
+            with units for the valid ``actions`` only takes their rows.
+
+    Raises:
+        ValueError: the two networks differ in a layer's shape.
+    """
+    tensors, _ = load_weights(weights_path(source))
+    own = network.state_dict()
+    taken = {}
+    for name, tensor in tensors.items():
+        if name.startswith("output."):
+            if output_layer == "reinitialize":
+                continue
+            if network.settings.outputs == "valid":
+                tensor = tensor[list(actions)]
+        if name not in own or own[name].shape != tensor.shape:
+            expected = tuple(own[name].shape) if name in own else "no such layer"
+            raise ValueError(
+                f"{source}: {name} has shape {tuple(tensor.shape)}; expected {expected} "
+                f"(network.size {network.settings.size})"
+            )
+        taken[name] = tensor.float()
+    own.update(taken)
+    network.load_state_dict(own)
+
+
+def _evaluate(settings: EvaluateRun, folder: Path, say: Say) -> None:
+    began = time.monotonic()
+    device = choose_device(settings.device)
+    action_sets = _action_sets(settings.games)
+    random_play = RandomPolicy(settings.games, action_sets)
+    scores = {"random": _test_epoch(settings, random_play)}
+    if settings.source == "bundled":
+        sources = {game: bundled_path(game) for game in settings.games}
+        scores["expert"] = _test_epoch(settings, experts_policy(sources, str(device)))
+    elif settings.source != "random":
+        policy = load(settings.source, str(device))
+        missing = sorted(set(settings.games) - set(policy.games))
+        if missing:
+            raise ValueError(
+                f"{settings.source} does not play {missing[0]}; it plays {', '.join(policy.games)}"
+            )
+        chosen = NetworkPolicy(policy.network, settings.games, action_sets)
+        scores["student"] = _test_epoch(settings, chosen)
+    _finish(settings, folder, _rows(settings.games, scores), began, say, None)
+
+
+def _train(
+    settings: LearningSettings, folder: Path, learner: Learner, policy: NetworkPolicy
+) -> None:
+    def test(agent_steps: int) -> dict[str, float]:
+        del agent_steps
+        values = {}
+        for game, score in _test_epoch(settings, policy).items():
+            summary = score.summary()
+            values[f"test/return/{game}"] = summary["mean"]
+            values[f"test/return_std/{game}"] = summary["std"]
+            values[f"test/episodes/{game}"] = summary["episodes"]
+        return values
+
+    train(settings, learner, folder, test, settings.name)
+
+
+def _test_epoch(
+    settings: GamesSettings, policy: Policy, observer: ImitationProbe | None = None
+) -> dict[str, GameScore]:
+    seed = derive_seed(settings.seed, Stream.EVALUATION)
+    return evaluate(policy, settings.evaluation, settings.environment, seed, observer)
+
+
+def _rows(games: list[str], scores: Mapping[str, Mapping[str, GameScore]]) -> list[dict[str, Any]]:
+    rows = []
+    for game in games:
+        row: dict[str, Any] = {"game": game, "expert": None, "student": None}
+        for name, of_games in scores.items():
+            row[name] = of_games[game].summary()
+        row["percent"] = None
+        if row["expert"] and row["student"]:
+            span = row["expert"]["mean"] - row["random"]["mean"]
+            if span != 0:
+                row["percent"] = 100 * (row["student"]["mean"] - row["random"]["mean"]) / span
+        rows.append(row)
+    return rows
+
+
+def _save_final(
+    settings: LearningSettings,
+    folder: Path,
+    network: AtariNetwork,
+    action_sets: list[tuple[int, ...]],
+) -> Path:
+    path = folder / "checkpoints" / "final.safetensors"
+    header = WeightsHeader(
+        kind=str(getattr(settings, "task", "")),
+        games=tuple(settings.games),
+        action_sets=tuple(action_sets),
+        network=network.description(),
+        settings=plain_values(settings),
+        agent_steps=settings.training.agent_steps,
+    )
+    save_weights(path, network.state_dict(), header)
+    return path
+
+
+def _finish(
+    settings: GamesSettings,
+    folder: Path,
+    rows: list[dict[str, Any]],
+    began: float,
+    say: Say,
+    weights: Path | None,
+) -> None:
+    """Write results.json and the report, print the table and where everything is."""
+    evaluation = settings.evaluation
+    length = f"{evaluation.agent_steps:,} agent steps per game, epsilon {evaluation.epsilon}"
+    if evaluation.protocol == "paper":
+        how = "one stream, completed episodes"
+    else:
+        how = f"every episode that starts within them, over {evaluation.lanes} lanes"
+    environment = settings.environment
+    unit = environment.noop_unit.replace("_", " ")
+    starts = f"{environment.noop_min} to {environment.noop_max} no-ops ({unit}) at the start"
+    if environment.sticky_probability:
+        starts += f", sticky actions with probability {environment.sticky_probability}"
+    results = {
+        "task": getattr(settings, "task", ""),
+        "caption": f"Mean raw return; {length}; {how}; {starts}.",
+        "agent_steps": getattr(getattr(settings, "training", None), "agent_steps", 0),
+        "seconds": round(time.monotonic() - began, 1),
+        "rows": rows,
+    }
+    (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    report = write_report([folder])
+    say(table(results))
+    if weights is None:
+        say(f"report: {report}")
+    else:
+        game = settings.games[0]
+        say(
+            f"weights: {weights}; report: {report}; to watch: "
+            f"python -m actormimic.play {folder} --game {game} --out {game}.mp4"
+        )

@@ -1,0 +1,336 @@
+"""The one training loop: step, store, update. Everything that learns runs through it.
+
+What a task is differs only in its learner and in where the weights come from. ``Training.steps`` is
+a generator that yields after each step of the pool; logs, test epochs and checkpoints wrap it
+(:func:`train`). All randomness is counter-based, so a checkpoint holds counters, not generators.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from actormimic.checkpoint import Checkpoint, CheckpointStore
+from actormimic.config import ExplorationSettings, LearningSettings
+from actormimic.environments import make_env
+from actormimic.learners.batches import Draws, Extras, ReplayBatches, make_rings
+from actormimic.metrics import Progress, RunLog
+from actormimic.optim import optimizer_tensors, restore_optimizer
+from actormimic.policy import Frames, GameIndex, Policy
+from actormimic.randomness import Stream, derive_seed, generator
+
+
+class Learner(Protocol):
+    """What the loop asks of a learner."""
+
+    extras: Extras
+    draws: Draws
+    optimizer: torch.optim.Optimizer
+
+    @property
+    def policy(self) -> Policy:
+        """Who acts while training."""
+
+    def stored_rewards(self, rewards: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Rewards [N] as the ring is to keep them."""
+
+    def label(self, frames: Frames, game_index: GameIndex) -> Mapping[str, Any]:
+        """The ring's extras for these states, once per new state."""
+
+    def update(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """One update from a batch of ``draws`` over all games; its losses, left on the device."""
+
+    def after_steps(self, agent_steps: int, before: int, updates: int, updates_before: int) -> None:
+        """Called once per step of the pool with both counts, now and before."""
+
+    def modules(self) -> dict[str, nn.Module]:
+        """What a checkpoint keeps."""
+
+
+def epsilon_at(settings: ExplorationSettings, agent_steps: int, learn_start: int) -> float:
+    """epsilon after ``agent_steps`` per game: linear from ``learn_start`` on."""
+    if settings.anneal_agent_steps == 0:
+        return settings.end
+    done = min(1.0, max(0, agent_steps - learn_start) / settings.anneal_agent_steps)
+    return settings.start + done * (settings.end - settings.start)
+
+
+class Training:
+    """The state of one training: pool, rings, learner, and where everything stands."""
+
+    def __init__(self, settings: LearningSettings, learner: Learner) -> None:
+        self.settings = settings
+        self.learner = learner
+        lanes = settings.environment.num_envs
+        self.env = make_env(settings.games, lanes, settings.environment)
+        self.rings = make_rings(
+            len(settings.games), settings.replay.capacity, lanes, learner.extras
+        )
+        self._batches = ReplayBatches(
+            self.rings,
+            settings.training.batch,
+            learner.draws,
+            learner.extras,
+            settings.seed,
+            next(learner.modules()["network"].parameters()).device,
+        )
+        total = lanes * len(settings.games)
+        self.iteration = 0
+        self.updates = 0
+        self.counts = np.zeros(len(settings.games), dtype=np.int64)
+        self.finished: list[list[float]] = [[] for _ in settings.games]
+        self._sums: dict[str, Tensor] = {}
+        self._summed = 0
+        self._running = np.zeros(total)
+        self._begins = np.ones(total, dtype=np.bool_)
+        self._cut = np.zeros(total, dtype=np.bool_)
+        seed = derive_seed(settings.seed, Stream.ENVIRONMENT, 0) % 2**31
+        self._frames, _ = self.env.reset(seed=seed)
+
+    @property
+    def agent_steps(self) -> int:
+        """agent_steps per game so far, the mean over games (resets of an autoreset not counted)."""
+        return int(self.counts.sum()) // len(self.counts)
+
+    @property
+    def epsilon(self) -> float:
+        """epsilon of the next decision."""
+        return epsilon_at(
+            self.settings.exploration, self.agent_steps, self.settings.training.learn_start
+        )
+
+    def steps(self) -> Iterator[None]:
+        """Step until the configured agent_steps are done; yields after each step of the pool."""
+        while self.agent_steps < self.settings.training.agent_steps:
+            self._step()
+            yield
+
+    def _step(self) -> None:
+        before, updates_before = self.agent_steps, self.updates
+        index = self.env.game_index
+        rng = generator(self.settings.seed, Stream.ACTING, self.iteration)
+        frames = self._frames
+        actions = self.learner.policy.act(frames, index, self.epsilon, rng)
+        self.env.send(actions)
+        labels = self.learner.label(frames, index)
+        if self.settings.training.overlap:
+            self._update()
+        results = self.env.recv()
+        self._store(frames, actions, results, labels)
+        self._frames = results[0]
+        self.iteration += 1
+        if not self.settings.training.overlap:
+            self._update()
+        self.learner.after_steps(self.agent_steps, before, self.updates, updates_before)
+
+    def _update(self) -> None:
+        training = self.settings.training
+        due = max(0, self.agent_steps - training.learn_start) // training.update_period
+        while self.updates < due:
+            for name, value in self.learner.update(self._batches.draw(self.updates)).items():
+                # Summed in float64 so that a resumed run's averages equal an uninterrupted one's.
+                self._sums[name] = self._sums.get(name, 0.0) + value.double()
+            self._summed += 1
+            self.updates += 1
+
+    def _store(
+        self,
+        frames: Frames,
+        actions: npt.NDArray[np.int64],
+        results: tuple[Any, Any, Any, Any, Mapping[str, Any]],
+        labels: Mapping[str, Any],
+    ) -> None:
+        """One ring row per lane: the state acted on, what was done and what followed.
+
+        A lane that was being reset made no decision: it stores nothing, or, where its episode was
+        truncated, the final frame with action -1, so that the last transition has a successor.
+        """
+        _, raw, terminated, truncated, info = results
+        played = ~info["autoreset"]
+        rewards = np.where(played, raw, 0).astype(np.float32)
+        stored = self.learner.stored_rewards(rewards)
+        chosen = np.where(played, actions, -1)
+        keep = played | self._cut
+        over = (info["game_over"] | truncated) & played
+        lanes = self.settings.environment.num_envs
+        for game, ring in enumerate(self.rings):
+            first = game * lanes
+            rows = np.flatnonzero(keep[first : first + lanes])
+            if len(rows) == 0:
+                continue
+            picked = rows + first
+            ring.append(
+                frames[picked, -1],
+                chosen[picked],
+                stored[picked],
+                terminated[picked] & played[picked],
+                starts=self._begins[picked],
+                lanes=rows,
+                **{name: values[picked] for name, values in labels.items()},
+            )
+            self.counts[game] += int(played[picked].sum())
+        self._running += rewards
+        for lane in np.flatnonzero(over):
+            self.finished[lane // lanes].append(float(self._running[lane]))
+            self._running[lane] = 0.0
+        self._begins = terminated | ~played
+        self._cut = truncated & ~terminated & played
+
+    def averages(self) -> dict[str, float]:
+        """Mean losses of the updates and mean returns of the episodes since the last call."""
+        values = {name: float(total) / self._summed for name, total in self._sums.items()}
+        for name, returns in zip(self.settings.games, self.finished, strict=True):
+            if returns:
+                values[f"train/return/{name}"] = float(np.mean(returns))
+        values["epsilon"] = self.epsilon
+        self._sums, self._summed = {}, 0
+        self.finished = [[] for _ in self.settings.games]
+        return values
+
+    def save(self, store: CheckpointStore, log_state: Mapping[str, Any]) -> Path:
+        """Write everything that going on needs."""
+        tensors = {"frames": torch.from_numpy(self._frames)}
+        for name, module in self.learner.modules().items():
+            for key, value in module.state_dict().items():
+                tensors[f"{name}/{key}"] = value
+        tensors.update(optimizer_tensors(self.learner.optimizer))
+        values = {
+            "iteration": self.iteration,
+            "updates": self.updates,
+            "counts": self.counts.tolist(),
+            "finished": self.finished,
+            "sums": {name: float(total) for name, total in self._sums.items()},
+            "summed": self._summed,
+            "running": self._running.tolist(),
+            "begins": self._begins.tolist(),
+            "cut": self._cut.tolist(),
+            "log": dict(log_state),
+        }
+        files: dict[str, Callable[[Path], Any]] = {
+            f"ring-{game}.bin": ring.save
+            for game, ring in zip(self.settings.games, self.rings, strict=True)
+        }
+        rings = frozenset(files)
+        files["pool.bin"] = lambda path: path.write_bytes(self.env.clone_state())
+        return store.save(self.agent_steps, tensors, values, files, transient=rings)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on exactly where ``checkpoint`` was written."""
+        tensors, values = checkpoint.tensors, checkpoint.values
+        for name, module in self.learner.modules().items():
+            prefix = f"{name}/"
+            module.load_state_dict(
+                {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+            )
+        restore_optimizer(self.learner.optimizer, tensors)
+        self.env.restore_state(checkpoint.path("pool.bin").read_bytes())
+        for game, ring in zip(self.settings.games, self.rings, strict=True):
+            ring.load(checkpoint.path(f"ring-{game}.bin"))
+        self._frames = tensors["frames"].numpy()
+        self.iteration = values["iteration"]
+        self.updates = values["updates"]
+        self.counts = np.array(values["counts"], dtype=np.int64)
+        self.finished = values["finished"]
+        self._sums = {
+            name: torch.tensor(total, dtype=torch.float64) for name, total in values["sums"].items()
+        }
+        self._summed = values["summed"]
+        self._running = np.array(values["running"])
+        self._begins = np.array(values["begins"], dtype=np.bool_)
+        self._cut = np.array(values["cut"], dtype=np.bool_)
+
+    def close(self) -> None:
+        """End the pool's threads and free the rings."""
+        self.env.close()
+        for ring in self.rings:
+            ring.close()
+
+
+@contextmanager
+def _interruptible() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C and SIGTERM ask the loop to stop at its next step; a second one stops at once."""
+    asked: list[int] = []
+
+    def ask(number: int, _: Any) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def train(
+    settings: LearningSettings,
+    learner: Learner,
+    folder: Path,
+    test: Callable[[int], Mapping[str, float]],
+    label: str = "",
+) -> float:
+    """Train to the end, or on from the folder's newest checkpoint; returns the seconds it took.
+
+    Args:
+        settings: The run.
+        learner: With its weights as they are at the start.
+        folder: The run folder.
+        test: Runs a test epoch after so many agent_steps per game; its values are logged.
+        label: Words before the progress line.
+
+    Raises:
+        KeyboardInterrupt: after a Ctrl-C, once everything is saved.
+    """
+    store = CheckpointStore(folder / "checkpoints", settings.checkpoint.keep)
+    newest = store.newest()
+    training = Training(settings, learner)
+    log: RunLog | None = None
+    progress: Progress | None = None
+    try:
+        if newest is not None:
+            training.restore(newest)
+        log = RunLog(folder, newest.values["log"] if newest is not None else None)
+        total = settings.training.agent_steps
+        progress = Progress(total, done=training.agent_steps, label=label)
+        scores: dict[str, float] = {}
+        with _interruptible() as asked_to_stop:
+            before = training.agent_steps
+            for _ in training.steps():
+                now = training.agent_steps
+                last = now >= total
+
+                def passed(period: int, before: int = before, now: int = now) -> bool:
+                    return now // period > before // period
+
+                if passed(settings.training.log_every_agent_steps) or last:
+                    values = training.averages()
+                    for name, value in values.items():
+                        if name.startswith("train/return/"):
+                            scores[name.removeprefix("train/return/")] = value
+                    log.write(now, values)
+                if passed(settings.evaluation.every_agent_steps) and not last:
+                    log.write(now, test(now))
+                stop = asked_to_stop()
+                if passed(settings.checkpoint.every_agent_steps) or last or stop:
+                    training.save(store, log.state())
+                if stop:
+                    raise KeyboardInterrupt
+                progress.update(now, scores)
+                before = now
+        return log.seconds
+    finally:
+        training.close()
+        if progress is not None:
+            progress.close()
+        if log is not None:
+            log.close()

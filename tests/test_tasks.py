@@ -1,0 +1,244 @@
+"""Tasks end to end on real ROMs with tiny settings: what they leave behind and what they refuse."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from actormimic.checkpoint import load_weights
+from actormimic.config import NetworkSettings, RunSettings, resolve
+from actormimic.config_files import load_settings
+from actormimic.expert_training import expert_sources
+from actormimic.games import minimal_actions
+from actormimic.networks import seeded_network
+from actormimic.policy import load
+from actormimic.run import main
+from actormimic.tasks import choose_device, run_task, transfer_weights
+
+TINY = [
+    "environment.num_envs=2",
+    "replay.capacity=400",
+    "training.agent_steps=48",
+    "training.learn_start=16",
+    "training.log_every_agent_steps=16",
+    "evaluation.agent_steps=12",
+    "evaluation.lanes=1",
+    "evaluation.protocol=paper",
+    "checkpoint.every_agent_steps=1000",
+    "threads=1",
+]
+TINY_EXPERT = json.dumps(TINY)
+
+
+def run_shipped(config: str, folder: Path, *overrides: str) -> int:
+    return main([config, f"folder={folder}", *TINY, *overrides])
+
+
+def results(folder: Path) -> dict:
+    return json.loads((folder / "results.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def amn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The main job, tiny: trains two experts and a student, tests all, reports."""
+    base = tmp_path_factory.mktemp("amn")
+    code = run_shipped(
+        "amn.yaml",
+        base / "run",
+        "games=[breakout, pong]",
+        "actor_mimic.beta=0.01",
+        f"expert_training.folder={base / 'experts'}",
+        f"expert_training.overrides={TINY_EXPERT}",
+    )
+    assert code == 0
+    return base
+
+
+def test_the_main_job_leaves_table_curves_and_weights(amn: Path):
+    table = results(amn / "run")
+    assert [row["game"] for row in table["rows"]] == ["breakout", "pong"]
+    for row in table["rows"]:
+        for who in ("random", "expert", "student"):
+            assert set(row[who]) == {"mean", "std", "max", "episodes"}
+        assert 0 <= row["agreement"] <= 1
+        assert row["cross_entropy"] >= row["floor"] > 0
+    assert "12 agent steps per game" in table["caption"]
+    assert list((amn / "run" / "report").glob("*.png"))
+    assert (amn / "run" / "metrics.jsonl").stat().st_size > 0
+    assert load(amn / "run").games == ("breakout", "pong")
+
+
+def test_the_weights_say_what_they_are(amn: Path):
+    _, header = load_weights(amn / "run" / "checkpoints" / "final.safetensors")
+    assert header.kind == "actor_mimic"
+    assert header.games == ("breakout", "pong")
+    assert header.action_sets == (minimal_actions("breakout"), minimal_actions("pong"))
+    assert header.agent_steps == 48
+
+
+def test_experts_are_kept_for_the_next_run_and_for_no_other(amn: Path, capfd):
+    overrides = [
+        "games=[breakout, pong]",
+        f"expert_training.folder={amn / 'experts'}",
+    ]
+    settings = load_settings("amn.yaml", [*overrides, f"expert_training.overrides={TINY_EXPERT}"])
+    said: list[str] = []
+    sources = expert_sources(settings, said.append)
+    assert not any(line.startswith("training experts") for line in said)
+    assert sorted(path.name.split("-")[0] for path in (amn / "experts").iterdir()) == [
+        "breakout",
+        "pong",
+    ]
+    assert all(Path(source).is_dir() for source in sources.values())
+    changed = json.dumps([*TINY, "dqn.n_step=2"])
+    other = load_settings("amn.yaml", [*overrides, f"expert_training.overrides={changed}"])
+    from actormimic.expert_training import _training
+
+    assert str(_training(other, "pong")[0]) != sources["pong"]
+
+
+def test_the_same_command_finishes_at_once_with_the_same_table(amn: Path):
+    before = results(amn / "run")
+    code = run_shipped(
+        "amn.yaml",
+        amn / "run",
+        "games=[breakout, pong]",
+        "actor_mimic.beta=0.01",
+        f"expert_training.folder={amn / 'experts'}",
+        f"expert_training.overrides={TINY_EXPERT}",
+    )
+    assert code == 0
+    assert results(amn / "run")["rows"] == before["rows"]
+
+
+def test_an_expert_that_fails_is_said(tmp_path: Path):
+    bad = json.dumps([*TINY, "device=cuda:77"])
+    settings = load_settings(
+        "amn.yaml",
+        ["games=[pong]", f"expert_training.folder={tmp_path}", f"expert_training.overrides={bad}"],
+    )
+    with pytest.raises(ValueError, match=r"pong's expert ended with exit code 2: .*cuda:77"):
+        expert_sources(settings, lambda line: None)
+
+
+def test_given_experts_are_taken(amn: Path, tmp_path: Path):
+    _, header = load_weights(next((amn / "experts").glob("pong-*/checkpoints/final.safetensors")))
+    assert header.games == ("pong",)
+    expert = next((amn / "experts").glob("pong-*"))
+    code = run_shipped("amn.yaml", tmp_path, "games=[pong]", f"experts={{pong: {expert}}}")
+    assert code == 0
+    assert results(tmp_path)["rows"][0]["expert"] is not None
+
+
+@pytest.mark.parametrize("heads", ["shared", "separate"])
+def test_multitask_dqn(heads: str, tmp_path: Path):
+    code = run_shipped(
+        "mdqn.yaml",
+        tmp_path,
+        f"heads={heads}",
+        "games=[breakout, pong]",
+        "training.batch=4",
+    )
+    assert code == 0
+    tensors, header = load_weights(tmp_path / "checkpoints" / "final.safetensors")
+    assert header.network["heads"] == heads
+    assert ("output.1.weight" in tensors) == (heads == "separate")
+
+
+def test_transfer_starts_from_the_amn(amn: Path, tmp_path: Path):
+    code = run_shipped(
+        "transfer.yaml",
+        tmp_path,
+        "game=space_invaders",
+        f"source={amn / 'run'}",
+        "network.size=small",
+        "freeze=[conv1]",
+        "training.batch=4",
+    )
+    assert code == 0
+    after, header = load_weights(tmp_path / "checkpoints" / "final.safetensors")
+    source, _ = load_weights(amn / "run" / "checkpoints" / "final.safetensors")
+    assert header.games == ("space_invaders",)
+    name = "convolutions.conv1.weight"
+    assert torch.equal(after[name], source[name]), "a frozen layer stays as it was transferred"
+    moved = after["convolutions.conv2.weight"] - source["convolutions.conv2.weight"]
+    assert 0 < moved.abs().max() < 0.1
+
+
+@pytest.mark.parametrize(("layer", "outputs"), [("keep", "all"), ("keep", "valid")])
+def test_the_output_layer_can_be_kept(amn: Path, layer: str, outputs: str):
+    actions = minimal_actions("space_invaders")
+    network = seeded_network(NetworkSettings(outputs=outputs), [actions], 9)
+    source, _ = load_weights(amn / "run" / "checkpoints" / "final.safetensors")
+    transfer_weights(network, amn / "run", layer, actions)
+    kept = source["output.0.weight"]
+    expected = kept if outputs == "all" else kept[list(actions)]
+    assert torch.equal(network.output[0].weight, expected)
+
+
+def test_the_output_layer_can_be_drawn_anew(amn: Path):
+    actions = minimal_actions("space_invaders")
+    network = seeded_network(NetworkSettings(), [actions], 9)
+    before = network.output[0].weight.clone()
+    transfer_weights(network, amn / "run", "reinitialize", actions)
+    source, _ = load_weights(amn / "run" / "checkpoints" / "final.safetensors")
+    assert torch.equal(network.output[0].weight, before)
+    assert torch.equal(network.convolutions["conv1"].weight, source["convolutions.conv1.weight"])
+
+
+def test_networks_of_another_size_do_not_transfer(amn: Path):
+    network = seeded_network(NetworkSettings(size="nips2013"), [(0, 1)], 0)
+    with pytest.raises(ValueError, match=r"has shape .*; expected .* \(network\.size nips2013\)"):
+        transfer_weights(network, amn / "run", "keep", (0, 1))
+
+
+def test_evaluate_a_network_and_random_play(amn: Path, tmp_path: Path):
+    overrides = ["games=[pong]", "evaluation.agent_steps=12"]
+    command = ["evaluate.yaml", f"folder={tmp_path}", *overrides, f"source={amn / 'run'}"]
+    assert main(command) == 0
+    row = results(tmp_path)["rows"][0]
+    assert row["game"] == "pong"
+    assert row["student"] is not None
+
+
+def test_evaluate_refuses_games_the_network_does_not_play(amn: Path, tmp_path: Path):
+    settings = resolve(
+        {
+            "task": "evaluate",
+            "games": ["seaquest"],
+            "source": str(amn / "run"),
+            "evaluation": {"agent_steps": 4},
+        }
+    )
+    with pytest.raises(ValueError, match="does not play seaquest; it plays breakout, pong"):
+        run_task(settings, tmp_path, print)
+
+
+def test_a_pipeline_runs_its_stages_in_order(tmp_path: Path):
+    stage = {
+        "config": "evaluate.yaml",
+        "evaluation": {"agent_steps": 4, "protocol": "paper"},
+    }
+    settings = resolve(
+        {
+            "task": "pipeline",
+            "stages": [
+                {**stage, "games": [game], "folder": str(tmp_path / game)}
+                for game in ("pong", "breakout")
+            ],
+        }
+    )
+    assert isinstance(settings, RunSettings)
+    said: list[str] = []
+    run_task(settings, tmp_path, said.append)
+    assert results(tmp_path / "pong")["rows"][0]["game"] == "pong"
+    assert results(tmp_path / "breakout")["rows"][0]["game"] == "breakout"
+
+
+def test_devices():
+    assert choose_device("cpu") == torch.device("cpu")
+    if not torch.cuda.is_available():
+        assert choose_device("auto") == torch.device("cpu")
+        with pytest.raises(ValueError, match="there is no CUDA device; allowed: cpu, auto"):
+            choose_device("cuda")

@@ -1,0 +1,279 @@
+"""The loop on real ROMs: what it stores, its schedules, and resuming to the last bit."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from actormimic.checkpoint import CheckpointStore
+from actormimic.config import ExplorationSettings, LearningSettings, NetworkSettings, resolve
+from actormimic.experts import Expert, ExpertsPolicy
+from actormimic.games import minimal_actions
+from actormimic.learners.actor_mimic import ActorMimicLearner
+from actormimic.learners.dqn import DqnLearner
+from actormimic.networks import seeded_network
+from actormimic.training import Training, epsilon_at, train
+
+TINY = NetworkSettings(size="nips2013")
+
+
+def settings(task: str = "dqn", **changes) -> LearningSettings:
+    values = {
+        "task": task,
+        "environment": {"num_envs": 2},
+        "network": {"size": "nips2013"},
+        "replay": {"capacity": 400},
+        "exploration": {"start": 1.0, "end": 0.5, "anneal_agent_steps": 50},
+        "training": {
+            "agent_steps": 90,
+            "learn_start": 20,
+            "update_period": 4,
+            "batch": 4,
+            "log_every_agent_steps": 20,
+        },
+        "evaluation": {"every_agent_steps": 1000, "agent_steps": 10},
+        "checkpoint": {"every_agent_steps": 30, "keep": 2},
+    }
+    values.update({"games": ["breakout"]} if task == "dqn" else {"games": ["breakout", "pong"]})
+    for name, value in changes.items():
+        values[name] = {**values.get(name, {}), **value} if isinstance(value, dict) else value
+    resolved = resolve(values)
+    assert isinstance(resolved, LearningSettings)
+    return resolved
+
+
+def make_learner(run: LearningSettings, *, beta: float = 0.0):
+    action_sets = [minimal_actions(game) for game in run.games]
+    network = seeded_network(run.network, action_sets, 0)
+    if run.task == "dqn":
+        return DqnLearner(network, run.games, action_sets, run.dqn, run.optimizer)
+    experts = ExpertsPolicy(
+        [
+            Expert(game, actions, seeded_network(TINY, [actions], seed))
+            for seed, (game, actions) in enumerate(zip(run.games, action_sets, strict=True))
+        ]
+    )
+    objective = run.actor_mimic.model_copy(update={"beta": beta})
+    return ActorMimicLearner(
+        network, experts, run.games, action_sets, objective, run.optimizer, heads_seed=1
+    )
+
+
+def weights(learner) -> bytes:
+    return b"".join(
+        tensor.contiguous().numpy().tobytes()
+        for module in learner.modules().values()
+        for tensor in module.state_dict().values()
+    )
+
+
+def no_test(agent_steps: int) -> dict[str, float]:
+    return {"test/return/breakout": float(agent_steps)}
+
+
+def test_epsilon_falls_linearly_from_the_learning_start():
+    schedule = ExplorationSettings(start=1.0, end=0.1, anneal_agent_steps=100)
+    values = [epsilon_at(schedule, n, learn_start=50) for n in (0, 50, 100, 150, 1000)]
+    assert values == pytest.approx([1.0, 1.0, 0.55, 0.1, 0.1])
+    assert epsilon_at(ExplorationSettings(start=0.9, end=0.1), 0, 0) == 0.1
+
+
+def test_updates_follow_the_published_ratio():
+    run = settings()
+    training = Training(run, make_learner(run))
+    for _ in training.steps():
+        due = max(0, training.agent_steps - 20) // 4
+        # Overlapped updates see the steps before the one that just ended.
+        assert due - 1 <= training.updates <= due
+    assert training.agent_steps >= 90
+    training.close()
+
+
+def test_without_overlap_no_update_is_owed():
+    run = settings(training={"overlap": False})
+    training = Training(run, make_learner(run))
+    for _ in training.steps():
+        assert training.updates == max(0, training.agent_steps - 20) // 4
+    training.close()
+
+
+def test_overlap_changes_what_acts_and_so_the_weights():
+    results = []
+    for overlap in (True, False):
+        run = settings(
+            training={"overlap": overlap},
+            exploration={"start": 0.0, "end": 0.0},
+            optimizer={"learning_rate": 0.05},
+        )
+        learner = make_learner(run)
+        training = Training(run, learner)
+        for _ in training.steps():
+            pass
+        training.close()
+        results.append(weights(learner))
+    assert results[0] != results[1]
+
+
+def test_the_ring_holds_what_was_played():
+    """Stacks sampled from the ring are the very observations that the policy acted on."""
+    run = settings(training={"learn_start": 1000, "agent_steps": 300}, replay={"capacity": 4000})
+    learner = make_learner(run)
+    seen = {}
+    act = learner.policy.act
+
+    def record(frames, game_index, epsilon, rng):
+        for frame in frames:
+            seen[frame.tobytes()] = True
+        return act(frames, game_index, epsilon, rng)
+
+    learner.policy.act = record
+    training = Training(run, learner)
+    for _ in training.steps():
+        pass
+    sample = training.rings[0].sample(200, seed=1)
+    for obs, terminal, after in zip(
+        sample["obs"], sample["terminals"], sample["next_obs"], strict=True
+    ):
+        assert obs.tobytes() in seen
+        assert (not after.any()) if terminal else (after.tobytes() in seen)
+    assert sample["terminals"].any() or not (np.array(sample["terminals"])).any()
+    assert set(np.unique(sample["actions"])) <= set(minimal_actions("breakout"))
+    training.close()
+
+
+def test_lost_lives_are_terminal_only_where_asked():
+    ends = {}
+    for terminal in (True, False):
+        run = settings(
+            training={"learn_start": 5000, "agent_steps": 500},
+            environment={"num_envs": 2, "life_loss_terminal": terminal},
+            replay={"capacity": 4000},
+        )
+        training = Training(run, make_learner(run))
+        for _ in training.steps():
+            pass
+        sample = training.rings[0].sample(4000, seed=2, fields=["terminals", "index"])
+        ends[terminal] = len(np.unique(sample["index"][sample["terminals"]]))
+        training.close()
+    # A game of Breakout has five lives.
+    assert ends[True] > 2 * ends[False]
+
+
+def test_resets_are_no_agent_steps():
+    run = settings(training={"learn_start": 5000, "agent_steps": 700}, replay={"capacity": 4000})
+    training = Training(run, make_learner(run))
+    iterations = sum(1 for _ in training.steps())
+    episodes = len(training.finished[0])
+    assert episodes > 0
+    assert 2 * iterations - training.counts[0] in (episodes, episodes - 1, episodes - 2)
+    training.close()
+
+
+def test_labels_in_the_ring_belong_to_the_sampled_stacks():
+    """What the experts said when a state was seen is what they say of the sampled stack."""
+    run = settings("actor_mimic", training={"learn_start": 1000, "agent_steps": 250})
+    learner = make_learner(run, beta=0.1)
+    training = Training(run, learner)
+    for _ in training.steps():
+        pass
+    for game, ring in enumerate(training.rings):
+        sample = ring.sample(60, seed=3)
+        index = np.full(60, game, dtype=np.int32)
+        values, features = learner.experts.label(sample["obs"], index)
+        # The batch's size may change the order of float32 sums inside a matrix product.
+        np.testing.assert_allclose(sample["expert_q"], values.numpy(), atol=1e-5)
+        np.testing.assert_allclose(sample["expert_features"], features.numpy(), atol=2e-3)
+    training.close()
+
+
+@pytest.mark.parametrize("task", ["dqn", "actor_mimic"])
+@pytest.mark.parametrize("stop_at", [7, 33, 61])
+def test_an_interrupted_run_ends_with_the_same_bytes(task, stop_at, tmp_path: Path):
+    run = settings(task)
+    whole = make_learner(run, beta=0.01)
+    train(run, whole, tmp_path / "whole", no_test)
+
+    first = make_learner(run, beta=0.01)
+    training = Training(run, first)
+    store = CheckpointStore(tmp_path / "part" / "checkpoints", 2)
+    for _ in training.steps():
+        if training.agent_steps >= stop_at:
+            break
+    training.save(store, {"bytes": 0, "seconds": 0.0})
+    training.close()
+    second = make_learner(run, beta=0.01)
+    train(run, second, tmp_path / "part", no_test)
+    assert weights(second) == weights(whole)
+
+
+def test_the_log_of_a_resumed_run_is_the_uninterrupted_one(tmp_path: Path):
+    run = settings()
+
+    def lines(folder: Path) -> list[dict[str, object]]:
+        text = (folder / "metrics.jsonl").read_text()
+        entries = [json.loads(line) for line in text.splitlines()]
+        for entry in entries:
+            del entry["seconds"]
+        return entries
+
+    train(run, make_learner(run), tmp_path / "whole", no_test)
+    # Stopped as by SIGKILL: the newest checkpoint is older than the log.
+    half = run.model_copy(update={"training": run.training.model_copy(update={"agent_steps": 50})})
+    train(half, make_learner(run), tmp_path / "part", no_test)
+    store = CheckpointStore(tmp_path / "part" / "checkpoints", 2)
+    newest = store.newest()
+    assert newest is not None
+    train(run, make_learner(run), tmp_path / "part", no_test)
+    whole, part = lines(tmp_path / "whole"), lines(tmp_path / "part")
+    # The shortened run logged its last step once more than the whole one did.
+    extra = [entry for entry in part if entry not in whole]
+    assert len(extra) <= 2
+    assert whole[-1]["agent_steps"] == part[-1]["agent_steps"]
+
+
+def test_the_same_seed_gives_the_same_run_and_another_another(tmp_path: Path):
+    results = []
+    for number, seed in enumerate((5, 5, 6)):
+        run = settings(seed=seed)
+        learner = make_learner(run)
+        train(run, learner, tmp_path / str(number), no_test)
+        results.append(weights(learner))
+    assert results[0] == results[1] != results[2]
+
+
+def test_test_epochs_and_checkpoints_come_by_their_periods(tmp_path: Path):
+    run = settings(evaluation={"every_agent_steps": 40})
+    at: list[int] = []
+
+    def test(agent_steps: int) -> dict[str, float]:
+        at.append(agent_steps)
+        return {"test/return/breakout": 1.0}
+
+    train(run, make_learner(run), tmp_path, test)
+    assert at == [40, 80]
+    kept = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    assert len(kept) == 2
+    assert kept[-1].endswith("-at-90")
+
+
+def test_more_threads_change_nothing(tmp_path: Path):
+    results = []
+    for threads in (1, 3):
+        run = settings(environment={"num_envs": 2, "threads": threads})
+        learner = make_learner(run)
+        train(run, learner, tmp_path / str(threads), no_test)
+        results.append(weights(learner))
+    assert results[0] == results[1]
+
+
+def test_torch_state_is_not_what_decides(tmp_path: Path):
+    results = []
+    for number in range(2):
+        torch.manual_seed(number)
+        run = settings()
+        learner = make_learner(run)
+        train(run, learner, tmp_path / str(number), no_test)
+        results.append(weights(learner))
+    assert results[0] == results[1]
