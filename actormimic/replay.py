@@ -383,7 +383,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             remove_ring(options.remove)
     except (OSError, ValueError, RuntimeError) as error:
-        print(error, file=sys.stderr)
+        # An OSError's own text would begin with its number.
+        print(getattr(error, "strerror", None) or error, file=sys.stderr)
         return 2
     return 0
 

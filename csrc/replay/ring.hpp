@@ -130,7 +130,9 @@ class ReplayRing {
   void take_snapshot(const SampleRequest& request, Snapshot& snapshot) const;
   void prefetch_frames(const Draw& draw) const;
   bool gather(const Draw& draw, std::int64_t i, const SampleRequest& request) const;
-  void copy_stack(std::byte* out, std::int64_t lane, std::uint64_t row, std::uint32_t depth) const;
+  template <typename Copy>
+  void copy_stack(std::byte* out, std::int64_t lane, std::uint64_t row, std::uint32_t depth,
+                  Copy copy) const;
   void write_stack(std::byte* out, const StackFormat& format, std::int64_t lane, std::uint64_t row,
                    std::uint32_t depth) const;
 

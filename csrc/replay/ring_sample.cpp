@@ -93,6 +93,7 @@ void ReplayRing::sample(const SampleRequest& request) const {
       look_up(draw);
     }
   }
+  flush_stores();
 }
 
 // Asks for the beginning of each frame of a draw's stack while another one is being copied; the
@@ -160,8 +161,9 @@ bool ReplayRing::gather(const Draw& draw, std::int64_t i, const SampleRequest& r
 }
 
 // The frames row - depth to row, oldest first, behind zeros that fill the stack.
+template <typename Copy>
 void ReplayRing::copy_stack(std::byte* out, std::int64_t lane, std::uint64_t row,
-                            std::uint32_t depth) const {
+                            std::uint32_t depth, Copy copy) const {
   const std::size_t zeros = (shape_.stack - 1 - depth) * frame_bytes_;
   std::memset(out, 0, zeros);
   out += zeros;
@@ -169,20 +171,19 @@ void ReplayRing::copy_stack(std::byte* out, std::int64_t lane, std::uint64_t row
   const std::uint64_t oldest = (row - depth) % rows;
   const std::uint64_t until_wrap = std::min<std::uint64_t>(depth + 1u, rows - oldest);
   const std::byte* lane_frames = frames_ + static_cast<std::uint64_t>(lane) * rows * frame_bytes_;
-  racing_copy(out, lane_frames + oldest * frame_bytes_, until_wrap * frame_bytes_);
-  racing_copy(out + until_wrap * frame_bytes_, lane_frames,
-              (depth + 1 - until_wrap) * frame_bytes_);
+  copy(out, lane_frames + oldest * frame_bytes_, until_wrap * frame_bytes_);
+  copy(out + until_wrap * frame_bytes_, lane_frames, (depth + 1 - until_wrap) * frame_bytes_);
 }
 
 void ReplayRing::write_stack(std::byte* out, const StackFormat& format, std::int64_t lane,
                              std::uint64_t row, std::uint32_t depth) const {
   if (format.type == StackType::kUint8 && !format.channels_last) {
-    copy_stack(out, lane, row, depth);
+    copy_stack(out, lane, row, depth, racing_stream);
     return;
   }
   static thread_local std::vector<std::byte> stored;
   stored.resize(shape_.stack * frame_bytes_);
-  copy_stack(stored.data(), lane, row, depth);
+  copy_stack(stored.data(), lane, row, depth, racing_copy);
   format_stack(reinterpret_cast<const std::uint8_t*>(stored.data()), shape_.stack, frame_bytes_,
                format, out);
 }

@@ -38,9 +38,10 @@ inline void racing_copy(void* to, const void* from, std::size_t bytes) {
 }
 #endif
 
-// Copies bytes into the ring past the caches where the processor can: a stored frame is read again
-// long after it would have been evicted, and an ordinary store first fetches the old line from
-// memory. `flush_stores` must come between this and the store that publishes the bytes.
+// Copies bytes past the caches where the processor can. An ordinary store first fetches the old
+// line from memory; that is wasted on a stored frame, which is read again long after it was
+// evicted, and on a batch, which is larger than the caches that are near. `flush_stores` must come
+// between this and whatever publishes the bytes.
 #if defined(__SSE2__) && !defined(ACTORMIMIC_TSAN)
 inline void streaming_copy(void* to, const void* from, std::size_t bytes) {
   constexpr std::size_t kLine = 64;
@@ -73,5 +74,14 @@ inline void streaming_copy(void* to, const void* from, std::size_t bytes) {
 }
 inline void flush_stores() {}
 #endif
+
+// racing_copy into a batch, by streaming stores.
+inline void racing_stream(void* to, const void* from, std::size_t bytes) {
+#ifdef ACTORMIMIC_TSAN
+  racing_copy(to, from, bytes);
+#else
+  streaming_copy(to, from, bytes);
+#endif
+}
 
 }  // namespace actormimic::replay
