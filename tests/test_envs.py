@@ -59,16 +59,16 @@ def rollouts_agree(game: str, steps: int, num_envs: int = 4, **settings: Any) ->
     ids=str,
 )
 def test_equals_ale_py(settings: dict[str, Any]) -> None:
-    rollouts_agree("breakout", 250, **settings)
+    rollouts_agree("breakout", 120, 3, **settings)
 
 
 def test_equals_ale_py_with_continuous_actions() -> None:
-    rollouts_agree("breakout", 150, continuous=True, continuous_action_threshold=0.3)
+    rollouts_agree("breakout", 100, 2, continuous=True, continuous_action_threshold=0.3)
 
 
 @pytest.mark.parametrize("game", ["pong", "space_invaders", "seaquest", "tic_tac_toe_3d"])
 def test_equals_ale_py_in_other_games(game: str) -> None:
-    rollouts_agree(game, 150, 2, repeat_action_probability=0.25)
+    rollouts_agree(game, 100, 1, repeat_action_probability=0.25)
 
 
 def test_several_games_share_a_pool() -> None:

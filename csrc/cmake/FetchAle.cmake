@@ -46,3 +46,4 @@ add_library(actormimic_ale INTERFACE)
 target_link_libraries(actormimic_ale INTERFACE ale-lib)
 target_include_directories(actormimic_ale SYSTEM INTERFACE
   "${ale_source}/src" "${ale_source}/src/ale" "${CMAKE_BINARY_DIR}/ale-build/src/ale")
+set(ACTORMIMIC_ALE_ROMS "${ale_source}/src/ale/python/roms")

@@ -54,6 +54,7 @@ Console::Console(const GameChoice& game, float repeat_action_probability)
   check_rom(game.rom_path);
   impl_->choice = game;
   impl_->ale = std::make_unique<ale::ALEInterface>();
+  disable_color_averaging(*impl_->ale);
   impl_->ale->setFloat("repeat_action_probability", repeat_action_probability);
   // Back from ALE, because it keeps settings as text and loses digits on the way.
   impl_->repeat_probability = impl_->ale->getFloat("repeat_action_probability");

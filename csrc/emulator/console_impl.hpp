@@ -43,6 +43,9 @@ struct Console::Impl {
   void load_rom(int seed);
 };
 
+// See phosphor_blend.cpp.
+void disable_color_averaging(ale::ALEInterface& ale);
+
 // The picture state of the TIA that its own save() leaves out.
 struct Pictures {
   static bool unfinished(const ale::stella::TIA& tia);

@@ -181,6 +181,7 @@ Pool::Pool(const PoolSettings& settings) : impl_(std::make_unique<Impl>(settings
 Pool::~Pool() { close(); }
 
 void Pool::close() {
+  if (impl_ == nullptr) return;
   if (impl_->owner == getpid()) {
     impl_->close();
   } else {
