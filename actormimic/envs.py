@@ -375,10 +375,11 @@ class AtariVectorEnv(VectorEnv[Any, Any, Any]):
     def clone_state(self) -> bytes:
         """The whole pool as bytes: emulators, held sticky actions, screens, generators, stacks.
 
-        Only between :meth:`recv` and :meth:`send`, with nothing under way.
+        At any time after a reset: it waits for steps under way, and their results, not received
+        yet, are part of the state.
 
         Raises:
-            RuntimeError: a step is under way, or the pool was never reset.
+            RuntimeError: the pool was never reset.
         """
         state: bytes = self.ale.clone_state()
         return state
@@ -386,12 +387,11 @@ class AtariVectorEnv(VectorEnv[Any, Any, Any]):
     def restore_state(self, state: bytes) -> None:
         """Goes back to where :meth:`clone_state` was called, here or in another process.
 
-        The next call is :meth:`send` or :meth:`step`: the observation to answer is the one that the
-        caller had then.
+        The next call is the one that came next there. Before :meth:`send` that means the
+        observation to answer is the one that the caller had then.
 
         Raises:
             ValueError: bytes of another kind of pool, of another version, or damaged.
-            RuntimeError: a step is under way.
         """
         self.ale.restore_state(state)
 

@@ -186,12 +186,32 @@ def test_a_state_of_another_pool_is_refused() -> None:
         env.restore_state(state + b"!")
     with pytest.raises(ValueError, match="version"):
         env.restore_state(state[:4] + b"\xff" + state[5:])
-    env.send(noops(env))
-    with pytest.raises(RuntimeError, match="steps under way"):
-        env.clone_state()
-    with pytest.raises(RuntimeError, match="steps under way"):
-        env.restore_state(state)
     env.close()
+
+
+@pytest.mark.parametrize("registered", [False, True])
+@pytest.mark.parametrize("batch_size", [0, 2])
+def test_a_state_holds_the_results_under_way(batch_size: int, registered: bool) -> None:
+    settings: dict[str, Any] = {"num_envs": 5, "batch_size": batch_size, "num_threads": 1}
+    first = AtariVectorEnv("breakout", **settings, autoreset_mode="SameStep", episodic_life=True)
+    second = AtariVectorEnv("breakout", **settings, autoreset_mode="SameStep", episodic_life=True)
+    first.reset(seed=3)
+    for _ in range(7):
+        first.step(noops(first))
+    first.send(noops(first) + 1)
+    state = first.clone_state()
+    if registered:
+        second.use_batches([second.make_batch() for _ in range(3 if batch_size else 1)])
+    second.restore_state(state)
+    for _ in range(20):
+        expected, got = first.recv(), second.recv()
+        for a, b in zip(expected[:4], got[:4], strict=True):
+            np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(expected[4]["env_id"], got[4]["env_id"])
+        first.send(noops(first) + 1)
+        second.send(noops(second) + 1)
+    first.close()
+    second.close()
 
 
 @pytest.mark.parametrize(

@@ -213,6 +213,11 @@ class PyPool {
       pool_->restore_state(bytes.data(), bytes.size());
     }
     take_back();
+    const py::ssize_t outstanding = pool_->outstanding();
+    if (outstanding == 0) return;
+    offer(static_cast<std::size_t>((outstanding + shape_.rows - 1) / shape_.rows), true);
+    pool_->add_batches(given_.data(), given_.size());
+    lend(true);
   }
 
   std::vector<int> minimal_actions(int env) const { return pool_->minimal_actions(env); }

@@ -40,6 +40,9 @@ set(BUILD_CPP_LIB ON CACHE BOOL "" FORCE)
 set(SDL_SUPPORT OFF CACHE BOOL "" FORCE)
 set(BUILD_SHARED_LIBS OFF)
 add_subdirectory("${ale_source}" "${CMAKE_BINARY_DIR}/ale-build" EXCLUDE_FROM_ALL)
+# ALE asks for link-time optimization, whose archives only the compiler that made them can read. The
+# library that we install must link anywhere.
+set_target_properties(ale ale-lib PROPERTIES INTERPROCEDURAL_OPTIMIZATION OFF)
 # Headers are written <ale/...>; version.hpp is generated into the binary folder. SYSTEM, because
 # the warnings of another project are not ours to fix.
 add_library(actormimic_ale INTERFACE)

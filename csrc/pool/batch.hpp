@@ -60,6 +60,12 @@ class BatchLine {
   bool has_row() const { return given_ < size_ * rows_; }
   std::size_t free_rows() const { return size_ * rows_ - given_; }
 
+  // Rows given out and not popped, and the environment in one of them, once it is written.
+  std::size_t given() const { return given_; }
+  int env_of(std::size_t row) const {
+    return *ring_[(first_ + row / rows_) % ring_.size()].batch.row(row % rows_).env_id;
+  }
+
   // The next row in line, or row `fixed` of the batch being filled where `fixed` is not negative.
   Row take_row(int fixed) {
     const std::size_t batch = given_ / rows_;

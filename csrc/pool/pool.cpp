@@ -317,12 +317,31 @@ bool Pool::recv(std::chrono::milliseconds timeout, Batch& batch) {
   return true;
 }
 
-std::string Pool::clone_state() {
+int Pool::outstanding() const {
   Impl& p = open();
   std::lock_guard<std::mutex> lock(p.mutex);
+  return p.outstanding;
+}
+
+void Pool::add_batches(const Batch* given, std::size_t count) {
+  Impl& p = open();
+  std::unique_lock<std::mutex> lock(p.mutex);
+  p.require_working();
+  ensure(count <= p.line.room(), "more batches than fit");
+  p.tasks.clear();
+  p.take_batches(given, count);
+  p.running += static_cast<int>(p.tasks.size());
+  lock.unlock();
+  p.queue.push(p.tasks.data(), p.tasks.size());
+}
+
+std::string Pool::clone_state() {
+  Impl& p = open();
+  std::unique_lock<std::mutex> lock(p.mutex);
   p.require_working();
   ensure(p.was_reset, "clone_state() called before reset()");
-  p.require_idle("clone_state()");
+  p.changed.wait(lock, [&] { return p.running == 0 || p.closed; });
+  p.require_working();
   StateWriter out;
   out.put(kStateMagic);
   out.put(kStateVersion);
@@ -334,14 +353,19 @@ std::string Pool::clone_state() {
     p.envs[i]->save(env);
     out.put_string(env.take());
   }
+  out.put(p.answerable);
+  for (const int env : p.received) out.put(env);
+  // Results that wait for recv(), in their order: first those that have a row already.
+  out.put(p.outstanding);
+  for (std::size_t row = 0; row < p.line.given(); ++row) out.put(p.line.env_of(row));
+  for (const int env : p.waiting) out.put(env);
   return out.take();
 }
 
 void Pool::restore_state(const char* bytes, std::size_t size) {
   Impl& p = open();
-  std::lock_guard<std::mutex> lock(p.mutex);
+  std::unique_lock<std::mutex> lock(p.mutex);
   ensure(!p.closed, "the pool is closed");
-  p.require_idle("restore_state()");
   StateReader in(bytes, size);
   require(in.get<std::uint32_t>() == kStateMagic, "these bytes are not a saved pool");
   const auto version = in.get<std::uint32_t>();
@@ -359,17 +383,37 @@ void Pool::restore_state(const char* bytes, std::size_t size) {
             "; here it plays ", p.settings.games[i].name);
     states[i] = in.get_string();
   }
+  const auto get_envs = [&](int count) {
+    std::vector<int> envs(count);
+    for (int& env : envs) {
+      env = in.get<int>();
+      require_range("environment in the saved pool", env, 0, p.num_envs - 1);
+    }
+    return envs;
+  };
+  const bool answerable = in.get<bool>();
+  const std::vector<int> received = get_envs(p.batch_size);
+  const int outstanding = in.get<int>();
+  require_range("results in the saved pool", outstanding, 0, p.num_envs);
+  const std::vector<int> undelivered = get_envs(outstanding);
   require(in.at_end(), "the saved pool has bytes too many");
+
+  p.changed.wait(lock, [&] { return p.running == 0 || p.closed; });
+  ensure(!p.closed, "the pool is closed");
   p.was_reset = false;
+  p.line.clear();
+  p.waiting.clear();
+  p.outstanding = 0;
   for (int i = 0; i < p.num_envs; ++i) {
     StateReader env(states[i].data(), states[i].size());
     p.envs[i]->load(env);
     require(env.at_end(), "env ", i, " of the saved pool has bytes too many");
   }
   p.error.clear();
-  p.line.clear();
-  for (int i = 0; i < p.batch_size; ++i) p.received[i] = i;
-  p.answerable = true;
+  p.received = received;
+  p.answerable = answerable;
+  p.waiting.assign(undelivered.begin(), undelivered.end());
+  p.outstanding = outstanding;
   p.was_reset = true;
 }
 

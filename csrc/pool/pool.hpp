@@ -69,13 +69,18 @@ class Pool {
   // (with the environment's id and game) and after close().
   bool recv(std::chrono::milliseconds timeout, Batch& batch);
 
-  // All environments, with none under way: only between recv() and send(). Throws
-  // std::runtime_error otherwise.
+  // All environments and the results not received yet; waits for steps under way. Throws
+  // std::runtime_error before the first reset.
   std::string clone_state();
-  // Takes all batches away from the pool. Throws std::invalid_argument for bytes of another pool,
-  // before anything changes unless the bytes of an environment are damaged; the pool then needs a
-  // full reset.
+  // Goes back to there. Takes all batches away from the pool; with outstanding() results it needs
+  // add_batches(). Throws std::invalid_argument for bytes of another pool, before anything changes
+  // unless the bytes of an environment are damaged; the pool then needs a full reset.
   void restore_state(const char* bytes, std::size_t size);
+
+  // Results that recv() has not returned yet.
+  int outstanding() const;
+  // Batches for them. Throws std::runtime_error where they do not fit.
+  void add_batches(const Batch* given, std::size_t count);
 
   // Stops and joins the workers, after at most one step each. Wakes recv(). Idempotent.
   void close();

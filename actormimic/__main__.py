@@ -1,0 +1,47 @@
+"""``python -m actormimic``: where the C++ package is, and which version this is."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import actormimic
+
+
+def cmake_dir() -> Path:
+    """The folder that CMake's ``find_package(actormimic)`` needs in ``actormimic_DIR``.
+
+    Raises:
+        RuntimeError: no installed C++ package; a build in the checkout's folder has none.
+    """
+    for folder in actormimic.__path__:
+        found = Path(folder) / "share" / "cmake" / "actormimic"
+        if (found / "actormimic-config.cmake").is_file():
+            return found
+    raise RuntimeError(
+        "the C++ package is not installed (looked in "
+        f"{', '.join(map(str, actormimic.__path__))}): run `pip install .`"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m actormimic", description=__doc__)
+    parser.add_argument("--version", action="version", version=actormimic.__version__)
+    parser.add_argument(
+        "--cmake-dir",
+        action="store_true",
+        help="print the folder of the CMake package: find_package(actormimic) with the target "
+        "actormimic::core",
+    )
+    options = parser.parse_args()
+    if not options.cmake_dir:
+        parser.print_help()
+        return
+    try:
+        print(cmake_dir())
+    except RuntimeError as problem:
+        parser.exit(1, f"{problem}\n")
+
+
+if __name__ == "__main__":
+    main()
