@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pytest
 from ale_py import roms
-from gymnasium.vector import AutoresetMode
 
 from actormimic.envs import AtariVectorEnv
 
@@ -398,55 +397,6 @@ def test_three_hundred_environments() -> None:
     _, infos = env.reset()
     assert infos["env_id"].shape == (100,)
     env.step(noops(env))
-    env.close()
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"num_envs": 0}, "num_envs is 0"),
-        ({"num_envs": -2}, "num_envs is -2"),
-        ({"batch_size": 3}, "batch_size is 3; allowed: 0 to 2"),
-        ({"num_threads": -1}, "num_threads is -1"),
-        ({"thread_affinity_offset": -2}, "thread_affinity_offset is -2"),
-        ({"game": "pogn"}, "did you mean 'pong'"),
-        ({"game": ["pong", "boxing", "enduro"]}, "multiples of the number of games, 3"),
-        ({"game": []}, "multiples of the number of games, 0"),
-        ({"img_height": 0}, "img_height is 0"),
-        ({"img_width": 9999}, "img_width is 9999"),
-        ({"stack_num": 0}, "stack_num is 0"),
-        ({"noop_max": -1}, "noop_max is -1"),
-        ({"noop_min": 31}, "noop_min is 31; allowed: 0 to 30"),
-        ({"max_num_frames_per_episode": 0}, "max_num_frames_per_episode is 0"),
-        ({"repeat_action_probability": 1.5}, "repeat_action_probability is 1.5; allowed: 0 to 1"),
-        ({"repeat_action_probability": float("nan")}, "repeat_action_probability is nan"),
-        ({"pooling": "none"}, "pooling is 'none'; allowed: 'stock', 'exact'"),
-        ({"noop_unit": "frames"}, "noop_unit is 'frames'"),
-        ({"emulation": "magic"}, "emulation is 'magic'"),
-        ({"autoreset_mode": AutoresetMode.DISABLED}, "autoreset_mode is"),
-        ({"maxpool_rgb": True}, "maxpool_rgb=True needs"),
-        ({"noop_after_life_loss": True}, "needs life_loss_info=True"),
-        ({"clear_stack_on_life_loss": True, "episodic_life": True}, "clear_stack_on_life_loss"),
-        ({"mode": 77}, r"env 0 \(pong\): mode is 77; this game allows: 0, 1"),
-        ({"difficulty": [0, 9]}, r"env 1 \(pong\): difficulty is 9; this game allows: 0, 1, 2, 3"),
-        ({"mode": [0, 1, 0]}, "mode has 3 entries; allowed: one, or 2"),
-        ({"mode": -1}, "mode is -1"),
-    ],
-    ids=str,
-)
-def test_settings_are_checked(settings: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        AtariVectorEnv(**{"game": "pong", "num_envs": 2, **settings})
-
-
-def test_seeds_are_checked() -> None:
-    env = AtariVectorEnv("pong", 2)
-    with pytest.raises(ValueError, match="`seed` is -3; allowed: 0 to 2147483647"):
-        env.reset(seed=-3)
-    with pytest.raises(ValueError, match="one entry per sub-environment"):
-        env.reset(seed=np.array([1]))
-    with pytest.raises(TypeError, match="`seed` must be an int"):
-        env.reset(seed="1")  # type: ignore[arg-type]
     env.close()
 
 

@@ -1,0 +1,241 @@
+"""Every setting beyond ale-py's changes what it says, and every mistake in one is named."""
+
+import os
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from ale_py import ALEInterface, LoggerMode, roms
+from gymnasium.vector import AutoresetMode
+
+from actormimic.envs import AtariVectorEnv
+
+
+def frames_after_reset(**settings: Any) -> int:
+    with AtariVectorEnv("pong", 1, use_fire_reset=False, **settings) as env:
+        return int(env.reset(seed=0)[1]["episode_frame_number"][0])
+
+
+def until_a_life_is_lost(env: AtariVectorEnv) -> tuple[Any, ...]:
+    """Serves in breakout and lets the ball drop."""
+    fire = np.ones(env.num_envs, dtype=np.int64)
+    for _ in range(200):
+        result = env.step(fire)
+        if result[4]["life_lost"][0]:
+            return result
+    raise AssertionError("no life was lost")
+
+
+def test_range_and_unit_of_the_noops() -> None:
+    assert frames_after_reset(noop_max=0) == 0
+    assert frames_after_reset(noop_max=1) == 0  # ale-py's range ends one earlier
+    assert frames_after_reset(noop_min=7, noop_max=7) == 7
+    assert frames_after_reset(noop_min=7, noop_max=7, noop_unit="agent_steps") == 28
+
+
+def test_flags_tell_a_lost_life_from_the_games_end() -> None:
+    env = AtariVectorEnv("breakout", 1, life_loss_info=True, extra_infos=True, noop_max=0)
+    _, infos = env.reset(seed=0)
+    assert not infos["autoreset"][0]
+    lives = int(infos["lives"][0])
+    for left in range(lives - 1, 0, -1):
+        _, _, terminations, _, infos = until_a_life_is_lost(env)
+        assert terminations[0]
+        assert infos["lives"][0] == left
+        assert not infos["game_over"][0]
+        infos = env.step(np.ones(1, dtype=np.int64))[4]
+        assert not infos["autoreset"][0]
+        assert not infos["life_lost"][0]
+    while not infos["game_over"][0]:
+        _, _, terminations, _, infos = env.step(np.ones(1, dtype=np.int64))
+    assert terminations[0]
+    assert not infos["life_lost"][0]
+    infos = env.step(np.ones(1, dtype=np.int64))[4]
+    assert infos["autoreset"][0]
+    assert infos["lives"][0] == lives
+    assert not env.step(np.ones(1, dtype=np.int64))[4]["autoreset"][0]
+    env.close()
+
+
+@pytest.mark.parametrize("clear", [False, True])
+def test_the_stack_after_a_lost_life(clear: bool) -> None:
+    env = AtariVectorEnv(
+        "breakout", 1, life_loss_info=True, extra_infos=True, clear_stack_on_life_loss=clear
+    )
+    env.reset(seed=0)
+    obs = until_a_life_is_lost(env)[0]
+    assert obs[0, 3].any()
+    assert obs[0, :3].any() != clear
+    env.close()
+
+
+@pytest.mark.parametrize("mode", ["NextStep", "SameStep"])
+@pytest.mark.parametrize("clear", [False, True])
+def test_noops_after_a_lost_life(mode: str, clear: bool) -> None:
+    env = AtariVectorEnv(
+        "breakout",
+        1,
+        life_loss_info=True,
+        extra_infos=True,
+        noop_after_life_loss=True,
+        clear_stack_on_life_loss=clear,
+        noop_min=9,
+        noop_max=9,
+        autoreset_mode=mode,
+    )
+    env.reset(seed=0)
+    obs, _, terminations, _, infos = until_a_life_is_lost(env)
+    assert terminations[0]
+    lives, frame = int(infos["lives"][0]), int(infos["episode_frame_number"][0])
+    if mode == "SameStep":
+        assert infos["autoreset"][0]
+        assert infos["final_obs"][0, :3].any()
+    else:
+        assert not infos["autoreset"][0]
+        assert obs[0, :3].any()
+        obs, rewards, terminations, _, infos = env.step(np.ones(1, dtype=np.int64))
+        assert infos["autoreset"][0]
+        assert infos["episode_frame_number"][0] == frame + 9
+        assert rewards[0] == 0
+        assert not terminations[0]
+    assert infos["lives"][0] == lives
+    assert obs[0, :3].any() != clear
+    assert not env.step(np.ones(1, dtype=np.int64))[4]["autoreset"][0]
+    env.close()
+
+
+def test_exact_pooling_differs_where_a_skip_ends_early() -> None:
+    settings: dict[str, Any] = {"max_num_frames_per_episode": 46, "noop_max": 0}
+    stock = AtariVectorEnv("breakout", 1, **settings)
+    exact = AtariVectorEnv("breakout", 1, pooling="exact", **settings)
+    stock.reset(seed=0)
+    exact.reset(seed=0)
+    for step in range(12):
+        a, b = (env.step(np.array([3])) for env in (stock, exact))
+        assert a[3][0] == b[3][0] == (step == 11)
+        assert np.array_equal(a[0], b[0]) == (step < 11)
+    stock.close()
+    exact.close()
+
+
+def test_maximum_on_rgb_differs_from_maximum_on_gray() -> None:
+    plain = AtariVectorEnv("seaquest", 1, pooling="exact")
+    on_rgb = AtariVectorEnv("seaquest", 1, pooling="exact", maxpool_rgb=True)
+    plain.reset(seed=0)
+    on_rgb.reset(seed=0)
+    brighter = 0
+    for t in range(60):
+        a, b = (env.step(np.array([t % 18]))[0].astype(int) for env in (plain, on_rgb))
+        assert (b >= a).all()
+        brighter += int((b > a).sum())
+    assert brighter > 0
+    plain.close()
+    on_rgb.close()
+
+
+def test_mode_and_difficulty_of_each_environment() -> None:
+    env = AtariVectorEnv("pong", 4, mode=[0, 1, 0, 0], difficulty=[0, 0, 3, 0], noop_max=0)
+    env.reset(seed=np.zeros(4, dtype=int))
+    for _ in range(20):
+        obs = env.step(np.full(4, 2))[0]
+    assert np.array_equal(obs[0], obs[3])
+    assert not np.array_equal(obs[0], obs[1])
+    assert not np.array_equal(obs[0], obs[2])
+    env.close()
+
+
+def test_ram_is_that_of_ale() -> None:
+    ALEInterface.setLoggerMode(LoggerMode.Error)
+    ale = ALEInterface()
+    ale.setInt("random_seed", 4)
+    ale.setFloat("repeat_action_probability", 0.0)
+    ale.loadROM(roms.get_rom_path("boxing"))
+    ale.reset_game()
+    env = AtariVectorEnv("boxing", 1, ram=True, noop_max=0, use_fire_reset=False)
+    _, infos = env.reset(seed=4)
+    np.testing.assert_array_equal(infos["ram"][0], ale.getRAM())
+    for action in (2, 5, 9):
+        infos = env.step(np.array([action]))[4]
+        for _ in range(4):
+            ale.act(ale.getMinimalActionSet()[action])
+        assert infos["ram"].dtype == np.uint8
+        np.testing.assert_array_equal(infos["ram"][0], ale.getRAM())
+    env.close()
+
+
+def test_workers_stay_on_their_processor() -> None:
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("one processor")
+    before = set(os.listdir("/proc/self/task"))
+    env = AtariVectorEnv("pong", 2, num_threads=2, thread_affinity_offset=0)
+    workers = set(os.listdir("/proc/self/task")) - before
+    assert sorted(len(os.sched_getaffinity(int(w))) for w in workers) == [1, 1]
+    env.close()
+
+
+def test_record_episode_statistics_in_a_cleanrl_style_loop() -> None:
+    env = gymnasium.wrappers.vector.RecordEpisodeStatistics(
+        AtariVectorEnv("pong", 4, max_num_frames_per_episode=200, extra_infos=True)
+    )
+    rng = np.random.default_rng(0)
+    env.reset(seed=1)
+    returns, agent_steps = [], 0
+    for _ in range(120):
+        _, _, terminations, truncations, infos = env.step(rng.integers(0, 6, 4))
+        agent_steps += int((~infos["autoreset"]).sum())
+        for i in np.flatnonzero(terminations | truncations):
+            returns.append(infos["episode"]["r"][i])
+            assert infos["episode"]["l"][i] == 50
+    assert len(returns) == 8
+    assert agent_steps == 120 * 4 - 8
+    env.close()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"num_envs": 0}, "num_envs is 0"),
+        ({"num_envs": -2}, "num_envs is -2"),
+        ({"batch_size": 3}, "batch_size is 3; allowed: 0 to 2"),
+        ({"num_threads": -1}, "num_threads is -1"),
+        ({"thread_affinity_offset": -2}, "thread_affinity_offset is -2"),
+        ({"game": "pogn"}, "did you mean 'pong'"),
+        ({"game": ["pong", "boxing", "enduro"]}, "multiples of the number of games, 3"),
+        ({"game": []}, "multiples of the number of games, 0"),
+        ({"img_height": 0}, "img_height is 0"),
+        ({"img_width": 9999}, "img_width is 9999"),
+        ({"stack_num": 0}, "stack_num is 0"),
+        ({"noop_max": -1}, "noop_max is -1"),
+        ({"noop_min": 31}, "noop_min is 31; allowed: 0 to 30"),
+        ({"max_num_frames_per_episode": 0}, "max_num_frames_per_episode is 0"),
+        ({"repeat_action_probability": 1.5}, "repeat_action_probability is 1.5; allowed: 0 to 1"),
+        ({"repeat_action_probability": float("nan")}, "repeat_action_probability is nan"),
+        ({"pooling": "none"}, "pooling is 'none'; allowed: 'stock', 'exact'"),
+        ({"noop_unit": "frames"}, "noop_unit is 'frames'"),
+        ({"emulation": "magic"}, "emulation is 'magic'"),
+        ({"autoreset_mode": AutoresetMode.DISABLED}, "autoreset_mode is"),
+        ({"maxpool_rgb": True}, "maxpool_rgb=True needs"),
+        ({"noop_after_life_loss": True}, "needs life_loss_info=True"),
+        ({"clear_stack_on_life_loss": True, "episodic_life": True}, "clear_stack_on_life_loss"),
+        ({"mode": 77}, r"env 0 \(pong\): mode is 77; this game allows: 0, 1"),
+        ({"difficulty": [0, 9]}, r"env 1 \(pong\): difficulty is 9; this game allows: 0, 1, 2, 3"),
+        ({"mode": [0, 1, 0]}, "mode has 3 entries; allowed: one, or 2"),
+        ({"mode": -1}, "mode is -1"),
+    ],
+    ids=str,
+)
+def test_settings_are_checked(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        AtariVectorEnv(**{"game": "pong", "num_envs": 2, **settings})
+
+
+def test_seeds_are_checked() -> None:
+    env = AtariVectorEnv("pong", 2)
+    with pytest.raises(ValueError, match="`seed` is -3; allowed: 0 to 2147483647"):
+        env.reset(seed=-3)
+    with pytest.raises(ValueError, match="one entry per sub-environment"):
+        env.reset(seed=np.array([1]))
+    with pytest.raises(TypeError, match="`seed` must be an int"):
+        env.reset(seed="1")  # type: ignore[arg-type]
+    env.close()
