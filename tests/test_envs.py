@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import ale_py
@@ -103,6 +104,20 @@ def test_minimal_sets_of_different_sizes() -> None:
     ):
         env.step(np.array([0, 4]))
     env.close()
+
+
+@pytest.mark.parametrize("game", ["air_raid", "journey_escape", "tic_tac_toe_3d"])
+def test_equals_ale_and_opencv_by_hand(game: str) -> None:
+    """The odd ones: a PAL game, one whose frames end early, one that does not finish frames."""
+    pytest.importorskip("cv2")
+    program = Path(__file__).parents[1] / "benchmarks" / "exact_envs.py"
+    result = subprocess.run(
+        [sys.executable, str(program), "--games", game, "--steps", "150"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_imports_no_torch() -> None:

@@ -153,9 +153,9 @@ Palette Console::palette() const {
   std::array<std::uint8_t, 256> indices;
   for (int i = 0; i < 256; ++i) indices[i] = static_cast<std::uint8_t>(i);
   // ALE finds the gray of an index in the table's next entry, which the last index does not have; a
-  // PAL game shows it where color loss meets white. ale-py's wheel reads a 116 there.
+  // PAL game shows it where color loss meets white. ale-py's wheel reads a 0 there.
   colors.applyPaletteGrayscale(palette.gray.data(), indices.data(), 255);
-  palette.gray[255] = 116;
+  palette.gray[255] = 0;
   colors.applyPaletteRGB(palette.rgb[0].data(), indices.data(), 256);
   return palette;
 }
