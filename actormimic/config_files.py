@@ -17,7 +17,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from actormimic.config import DqnRun, PipelineRun, RunSettings, merge, resolve, task_models
+from actormimic.config import OneGameSettings, PipelineRun, RunSettings, merge, resolve, task_models
 
 SHIPPED = Path(__file__).parent / "configs"
 
@@ -177,7 +177,7 @@ def pipeline_stages(pipeline: PipelineRun) -> list[RunSettings]:
 def plain_values(settings: RunSettings) -> dict[str, Any]:
     """The resolved settings as plain data; `check_settings` of it gives ``settings`` again."""
     values = settings.model_dump(mode="json")
-    if isinstance(settings, DqnRun):
+    if isinstance(settings, OneGameSettings):
         # As a user writes it, so that ``game=...`` can be laid over a run's config.yaml as well.
         values = {"game" if key == "games" else key: value for key, value in values.items()}
         values["game"] = settings.games[0]
@@ -268,7 +268,7 @@ def _explain(details: Any, model: type[BaseModel]) -> tuple[str, str]:
     location = list(details["loc"][1:])  # the first part is the task
     names, section, field = _walk(location, model)
     key = ".".join(names)
-    if issubclass(model, DqnRun) and names[:1] == ["games"]:
+    if issubclass(model, OneGameSettings) and names[:1] == ["games"]:
         key = "game"
         found = found[0] if isinstance(found, list) and found else found
     if kind == "extra_forbidden":
@@ -323,7 +323,9 @@ def _walk(
 
 def _keys(section: type[BaseModel]) -> list[str]:
     names = list(section.model_fields)
-    return ["game" if name == "games" else name for name in names] if section is DqnRun else names
+    if issubclass(section, OneGameSettings):
+        names[names.index("games")] = "game"
+    return names
 
 
 def dotted_keys(model: type[BaseModel]) -> list[str]:

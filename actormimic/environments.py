@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from actormimic.config import EnvironmentSettings
 from actormimic.envs import AtariVectorEnv
 
 
 def make_env(
-    games: Sequence[str], lanes_per_game: int, settings: EnvironmentSettings
+    games: Sequence[str], lanes_per_game: int, settings: EnvironmentSettings, **view: Any
 ) -> AtariVectorEnv:
     """One pool over all ``games``, ``lanes_per_game`` lanes each, in contiguous blocks.
 
@@ -34,6 +35,7 @@ def make_env(
         full_action_space=True,
         repeat_action_probability=settings.sticky_probability,
         max_num_frames_per_episode=settings.max_emulator_frames,
+        **view,
         extra_infos=True,
     )
 

@@ -26,7 +26,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 from tqdm import tqdm
 
-from actormimic.config import GamesSettings, RunSettings, task_models
+from actormimic.config import GamesSettings, OneGameSettings, RunSettings, task_models
 from actormimic.config_files import (
     SHIPPED,
     check_settings,
@@ -140,11 +140,11 @@ def help_text() -> str:
     for task, model in models.items():
         parts.append(f"  {task:16} {_summary(model)}")
         own = [name for name in model.model_fields if name not in common | {"task"}]
-        listed = ", ".join("game" if task == "dqn" and name == "games" else name for name in own)
+        listed = ", ".join(_own_name(model, name) for name in own)
         parts += textwrap.wrap(listed, 98, initial_indent=" " * 19, subsequent_indent=" " * 19)
     parts += ["", "Settings of every task:"]
     parts += _explain_fields(RunSettings, sorted(common, key=list(RunSettings.model_fields).index))
-    parts += ["", "Settings of every task but pipeline (dqn has one, as game: pong):"]
+    parts += ["", "Settings of every task but pipeline (dqn and transfer have one, as game: pong):"]
     parts += _explain_fields(GamesSettings, ["games"])
     shown = {*common, "task", "games"}
     for task, model in models.items():
@@ -234,6 +234,10 @@ def _first_sentence(path: Path) -> str:
     comment = takewhile(lambda line: line.startswith("#"), path.read_text("utf-8").splitlines())
     text = " ".join(line.lstrip("# ") for line in comment)
     return re.split(r"\. (?=[A-Z])|: ", text)[0].rstrip(".")
+
+
+def _own_name(model: type[BaseModel], name: str) -> str:
+    return "game" if name == "games" and issubclass(model, OneGameSettings) else name
 
 
 def _section(model: type[BaseModel], name: str) -> type[BaseModel] | None:

@@ -171,6 +171,8 @@ def test_the_resolved_file_is_complete_and_can_be_overridden_like_any_other(tmp_
     path.write_text(to_yaml(settings))
     assert load_settings(str(path)) == settings
     assert load_settings(str(path), ["game=breakout"]).games == ["breakout"]
+    transfer = check_settings({"task": "transfer", "game": "pong", "source": "random"})
+    assert plain_values(transfer)["game"] == "pong"
     assert plain_values(settings)["optimizer"]["beta1"] == 0.9
     assert next(iter(plain_values(settings))) == "task"
 
