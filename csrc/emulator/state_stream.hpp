@@ -45,6 +45,7 @@ class StateReader {
   }
   void get_bytes(void* out, std::size_t size) {
     need(size);
+    if (size == 0) return;  // memcpy takes no null pointer, which an empty vector's data() may be
     std::memcpy(out, at_, size);
     at_ += size;
   }
