@@ -43,9 +43,9 @@ def module_of(tensor: Tensor) -> ModuleType:
         ValueError: the device is neither a CPU nor a CUDA device.
         RuntimeError: it is a CUDA device and the package was built without CUDA.
     """
-    if tensor.device.type == "cpu":
+    if tensor.is_cpu:
         return _CORE
-    if tensor.device.type == "cuda":
+    if tensor.is_cuda:
         return _cuda()
     raise ValueError(f"a tensor is on {tensor.device}; allowed: cpu and cuda devices")
 
@@ -53,7 +53,7 @@ def module_of(tensor: Tensor) -> ModuleType:
 def launch(name: str, tensor: Tensor, *arguments: object) -> None:
     """Run an operator where ``tensor`` lies; on CUDA on the current stream of that device."""
     function = getattr(module_of(tensor), name)
-    if tensor.device.type == "cuda":
+    if tensor.is_cuda:
         stream = torch.cuda.current_stream(tensor.device)
         function(*arguments, tensor.device.index, stream.cuda_stream)
     else:

@@ -12,11 +12,10 @@ import math
 from collections.abc import Callable
 from functools import lru_cache
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from actormimic.kernels import ELEMENT_TYPES, launch, module_of
 
@@ -93,16 +92,18 @@ def actor_mimic_loss(
     _check_tensors(logits, expert_q, action_mask, predicted_features, expert_features, weight)
     if beta and predicted_features is None:
         raise ValueError(f"beta is {beta} without predicted_features; allowed: 0, or give them")
-    if _any_float64(logits, expert_q, predicted_features, expert_features):
+    if torch.float64 in (
+        logits.dtype,
+        expert_q.dtype,
+        predicted_features.dtype if predicted_features is not None else None,
+        expert_features.dtype if expert_features is not None else None,
+    ):
         logits, expert_q = logits.double(), expert_q.double()
         if predicted_features is not None and expert_features is not None:
             predicted_features = predicted_features.double()
             expert_features = expert_features.double()
     tracked = torch.is_grad_enabled()
-    # An empty custom operator costs several times an empty autograd.Function: eager calls take the
-    # function; traces and tensor subclasses, such as a trace's fake tensors, take the operator.
-    eager = type(logits) in _PLAIN_TENSORS and not torch.compiler.is_compiling()
-    call: Any = _DistillationLoss.apply if eager else distillation_loss
+    call = _way_of(logits)
     outputs = call(
         logits,
         expert_q,
@@ -121,6 +122,15 @@ def actor_mimic_loss(
 
 
 _PLAIN_TENSORS = (Tensor, torch.nn.Parameter)
+
+
+def _way_of(tensor: Tensor) -> Callable[..., tuple[Tensor, ...]]:
+    """The registered operator, or an autograd function: an empty one costs a fraction of it."""
+    if type(tensor) not in _PLAIN_TENSORS or torch.compiler.is_compiling():
+        return distillation_loss  # traces, and tensor subclasses such as their fake tensors
+    if torch._C._are_functorch_transforms_active():
+        return cast(Callable[..., tuple[Tensor, ...]], _TransformableLoss.apply)
+    return cast(Callable[..., tuple[Tensor, ...]], _DistillationLoss.apply)
 
 
 def _check_numbers(temperature: float, beta: float, feature_factor: float) -> None:
@@ -144,8 +154,9 @@ def _check_tensor(
         names = ", ".join(str(dtype) for dtype in ELEMENT_TYPES)
         raise TypeError(f"{name} has dtype {tensor.dtype}; allowed: {names}")
     sizes = tensor.shape
-    if len(sizes) != len(shape) or any(
-        wanted is not None and size != wanted for size, wanted in zip(sizes, shape, strict=True)
+    if sizes != shape and (
+        len(sizes) != len(shape)
+        or any(wanted not in (None, size) for size, wanted in zip(sizes, shape, strict=True))
     ):
         wanted_sizes = ", ".join("any" if size is None else str(size) for size in shape)
         raise ValueError(f"{name} has shape {tuple(sizes)}; allowed: ({wanted_sizes})")
@@ -174,10 +185,6 @@ def _check_tensors(
         _check_tensor("expert_features", expert_features, (rows, width), logits)
     if weight is not None:
         _check_tensor("weight", weight, (rows,), logits)
-
-
-def _any_float64(*tensors: Tensor | None) -> bool:
-    return any(tensor is not None and tensor.dtype == torch.float64 for tensor in tensors)
 
 
 @lru_cache(maxsize=256)
@@ -252,21 +259,21 @@ def _outputs(
     features_gradient: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Memory for the three losses and the two gradients; a gradient not wanted is empty."""
-    device = logits.device
     compute = torch.float64 if logits.dtype == torch.float64 else torch.float32
-    if predicted_features is None:
-        predicted_features, features_gradient = logits, False
+    total = torch.empty((), dtype=compute, device=logits.device)
     return (
-        torch.empty((), dtype=compute, device=device),
-        torch.empty((), dtype=compute, device=device),
-        torch.empty((), dtype=compute, device=device),
-        torch.empty(logits.shape if logits_gradient else (0,), dtype=logits.dtype, device=device),
-        torch.empty(
-            predicted_features.shape if features_gradient else (0,),
-            dtype=predicted_features.dtype,
-            device=device,
-        ),
+        total,
+        torch.empty_like(total),
+        torch.empty_like(total),
+        _memory_like(logits if logits_gradient else None, logits),
+        _memory_like(predicted_features if features_gradient else None, logits),
     )
+
+
+def _memory_like(tensor: Tensor | None, device_of: Tensor) -> Tensor:
+    if tensor is None:
+        return device_of.new_empty(0)
+    return torch.empty_like(tensor, memory_format=torch.contiguous_format)
 
 
 def _checked_launch(*inputs: Any) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
@@ -294,64 +301,65 @@ def _fake_launch(*inputs: Any) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
 
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     ctx.set_materialize_grads(False)
-    ctx.mark_non_differentiable(*output[3:])
     ctx.save_for_backward(*output[3:])
     ctx.feature_scale = inputs[8]
 
 
-def _scaled(gradient: Tensor, factor: Tensor) -> Tensor:
-    # The usual factor is the 1 of `total.backward()`. Looking costs nothing on the CPU and spares a
-    # pass over the gradient; on a device it would wait, and within a transform it cannot be done.
-    if (
-        type(factor) is Tensor
-        and factor.device.type == "cpu"
-        and not torch.compiler.is_compiling()
-        and not torch._C._functorch.is_functorch_wrapped_tensor(factor)
-        and factor.item() == 1.0
-    ):
-        return gradient
-    return gradient * factor
+def _is_one(factor: Tensor) -> bool:
+    """Whether an upstream gradient is the 1 of ``total.backward()``: then nothing is to be scaled.
+
+    Looking costs nothing on the CPU, whereas a device would have to be waited for.
+    """
+    if type(factor) is not Tensor or not factor.is_cpu or torch.compiler.is_compiling():
+        return False
+    try:
+        return factor.item() == 1.0
+    except RuntimeError:  # what vmap passes here stands for many numbers and has none itself
+        return False
 
 
 def _backward(ctx: Any, *by_outputs: Tensor | None) -> tuple[Tensor | None, ...]:
     by_total, by_policy, by_feature = by_outputs[:3]
-    logits_gradient, features_gradient = ctx.saved_tensors
-    to_logits = to_features = None
-    if ctx.needs_input_grad[0]:
-        factor = _sum(by_total, by_policy)
-        to_logits = (
-            torch.zeros_like(logits_gradient)
-            if factor is None
-            else _scaled(logits_gradient, factor)
-        )
-    if ctx.needs_input_grad[3]:
+    by_logits, by_features = ctx.saved_tensors
+    if by_policy is None and by_feature is None and by_total is not None and _is_one(by_total):
+        to_logits, to_features = by_logits, by_features
         if ctx.feature_scale == 0.0:
-            factor = by_feature
+            to_features = torch.zeros_like(by_features)
+    else:
+        to_logits = _scaled(by_logits, by_total, by_policy)
+        if ctx.feature_scale == 0.0:
+            to_features = _scaled(by_features, by_feature, None)
         else:
-            factor = _sum(by_total, None if by_feature is None else by_feature / ctx.feature_scale)
-        to_features = (
-            torch.zeros_like(features_gradient)
-            if factor is None
-            else _scaled(features_gradient, factor)
-        )
-    return to_logits, None, None, to_features, *[None] * 8
+            share = None if by_feature is None else by_feature / ctx.feature_scale
+            to_features = _scaled(by_features, by_total, share)
+    wanted = ctx.needs_input_grad
+    return (
+        to_logits if wanted[0] else None,
+        None,
+        None,
+        to_features if wanted[3] else None,
+        *_NO_GRADIENTS,
+    )
 
 
-def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
-    if a is None or b is None:
-        return b if a is None else a
-    return a + b
+_NO_GRADIENTS = (None,) * 8
+
+
+def _scaled(gradient: Tensor, factor: Tensor | None, other: Tensor | None) -> Tensor:
+    """The gradient times the sum of the factors."""
+    if factor is None or other is None:
+        factor = other if factor is None else factor
+        return torch.zeros_like(gradient) if factor is None else gradient * factor
+    return gradient * (factor + other)
 
 
 distillation_loss.register_autograd(_backward, setup_context=_setup_context)
 
 
-def _over_batch(
-    call: Callable[..., tuple[Tensor, ...]], info: Any, in_dims: tuple[int | None, ...], inputs: Any
-) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+def _over_batch(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> Any:
     """``vmap``, over several experts for example: one launch for each, the results stacked."""
     each = [
-        call(
+        distillation_loss(
             *(
                 value if dim is None else value.select(dim, i)
                 for value, dim in zip(inputs, in_dims, strict=True)
@@ -362,22 +370,41 @@ def _over_batch(
     return tuple(torch.stack(parts) for parts in zip(*each, strict=True)), (0,) * 5
 
 
-@distillation_loss.register_vmap
-def _operator_over_batch(info: Any, in_dims: Any, *inputs: Any) -> Any:
-    return _over_batch(distillation_loss, info, in_dims, inputs)
+distillation_loss.register_vmap(_over_batch)
 
 
 class _DistillationLoss(torch.autograd.Function):
-    """The short way of the same operator."""
-
-    forward = staticmethod(_launch)
-    setup_context = staticmethod(_setup_context)
+    """The short way for eager calls."""
 
     @staticmethod
-    @once_differentiable
+    def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, ...]:
+        outputs = _launch(*inputs)
+        _setup_context(ctx, inputs, outputs)
+        return outputs[:3]
+
+    @staticmethod
     def backward(ctx: Any, *by_outputs: Any) -> Any:
+        # The kernel's gradients are constants: differentiating them again would silently give 0.
+        if torch.is_grad_enabled():
+            raise RuntimeError("actor_mimic_loss can be differentiated once, not with create_graph")
         return _backward(ctx, *by_outputs)
 
+
+class _TransformableLoss(torch.autograd.Function):
+    """The same for ``torch.func``, whose transforms ask for a setup_context.
+
+    With one, ``apply`` looks the signature of ``forward`` up at every call, which takes longer than
+    the kernel: hence the two.
+    """
+
+    forward = staticmethod(_launch)
+    vmap = staticmethod(_over_batch)
+
     @staticmethod
-    def vmap(info: Any, in_dims: Any, *inputs: Any) -> Any:
-        return _over_batch(_DistillationLoss.apply, info, in_dims, inputs)
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        ctx.mark_non_differentiable(*output[3:])
+        _setup_context(ctx, inputs, output)
+
+    @staticmethod
+    def backward(ctx: Any, *by_outputs: Any) -> Any:
+        return _backward(ctx, *by_outputs)

@@ -24,9 +24,8 @@ def refusal_of_cuda(stand_in: str) -> str:
         "import sys, types\n"
         "from actormimic import kernels\n"
         f"sys.modules['actormimic._cuda'] = {stand_in}\n"
-        "device = types.SimpleNamespace(type='cuda')\n"
         "try:\n"
-        "    kernels.module_of(types.SimpleNamespace(device=device))\n"
+        "    kernels.module_of(types.SimpleNamespace(is_cpu=False, is_cuda=True))\n"
         "except RuntimeError as error:\n"
         "    print(error)\n"
     )

@@ -43,7 +43,7 @@ ACTORMIMIC_ROW_MATH To bits_as(From value) {
 
 ACTORMIMIC_ROW_MATH float to_compute(float value) { return value; }
 ACTORMIMIC_ROW_MATH double to_compute(double value) { return value; }
-ACTORMIMIC_ROW_MATH float to_compute(bool value) { return value ? 1.0f : 0.0f; }
+ACTORMIMIC_ROW_MATH float to_compute(bool value) { return static_cast<float>(value); }
 
 ACTORMIMIC_ROW_MATH float to_compute(BFloat16 value) {
   return bits_as<float>(static_cast<std::uint32_t>(value.bits) << 16);
