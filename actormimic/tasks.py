@@ -47,6 +47,9 @@ def run_task(settings: RunSettings, folder: Path, say: Say) -> None:
         KeyboardInterrupt: after a Ctrl-C, once everything is saved.
         ValueError: files that the settings name do not fit them.
     """
+    if (folder / "results.json").is_file():
+        _present(settings, folder, say)
+        return
     if settings.threads:
         torch.set_num_threads(settings.threads)
     if isinstance(settings, PipelineRun):
@@ -109,7 +112,7 @@ def _actor_mimic(settings: ActorMimicRun, folder: Path, say: Say) -> None:
     )
     say(f"student: one network learns {', '.join(settings.games)}")
     _train(settings, folder, learner, learner.student)
-    final = _save_final(settings, folder, network, action_sets)
+    _save_final(settings, folder, network, action_sets)
     probe = ImitationProbe(
         learner.student.outputs,
         experts.outputs,
@@ -125,7 +128,7 @@ def _actor_mimic(settings: ActorMimicRun, folder: Path, say: Say) -> None:
     rows = _rows(settings.games, scores)
     for row in rows:
         row.update(probe.results()[row["game"]])
-    _finish(settings, folder, rows, began, say, final)
+    _finish(settings, folder, rows, began, say)
 
 
 def _q_learning(settings: DqnRun | MultitaskDqnRun | TransferRun, folder: Path, say: Say) -> None:
@@ -149,12 +152,12 @@ def _q_learning(settings: DqnRun | MultitaskDqnRun | TransferRun, folder: Path, 
         network.to(device), settings.games, action_sets, settings.dqn, settings.optimizer, frozen
     )
     _train(settings, folder, learner, learner.policy)
-    final = _save_final(settings, folder, network, action_sets)
+    _save_final(settings, folder, network, action_sets)
     scores = {
         "random": _test_epoch(settings, RandomPolicy(settings.games, action_sets)),
         "student": _test_epoch(settings, learner.policy),
     }
-    _finish(settings, folder, _rows(settings.games, scores), began, say, final)
+    _finish(settings, folder, _rows(settings.games, scores), began, say)
 
 
 def transfer_weights(
@@ -209,7 +212,7 @@ def _evaluate(settings: EvaluateRun, folder: Path, say: Say) -> None:
             )
         chosen = NetworkPolicy(policy.network, settings.games, action_sets)
         scores["student"] = _test_epoch(settings, chosen)
-    _finish(settings, folder, _rows(settings.games, scores), began, say, None)
+    _finish(settings, folder, _rows(settings.games, scores), began, say)
 
 
 def _train(
@@ -255,7 +258,7 @@ def _save_final(
     folder: Path,
     network: AtariNetwork,
     action_sets: list[tuple[int, ...]],
-) -> Path:
+) -> None:
     path = folder / "checkpoints" / "final.safetensors"
     header = WeightsHeader(
         kind=str(getattr(settings, "task", "")),
@@ -266,7 +269,6 @@ def _save_final(
         agent_steps=settings.training.agent_steps,
     )
     save_weights(path, network.state_dict(), header)
-    return path
 
 
 def _finish(
@@ -275,9 +277,8 @@ def _finish(
     rows: list[dict[str, Any]],
     began: float,
     say: Say,
-    weights: Path | None,
 ) -> None:
-    """Write results.json and the report, print the table and where everything is."""
+    """Write results.json and present the run."""
     evaluation = settings.evaluation
     length = f"{evaluation.agent_steps:,} agent steps per game, epsilon {evaluation.epsilon}"
     if evaluation.protocol == "paper":
@@ -296,14 +297,22 @@ def _finish(
         "seconds": round(time.monotonic() - began, 1),
         "rows": rows,
     }
-    (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    # Written aside and renamed: a results.json means that the run is complete.
+    unfinished = folder / ".results.json.unfinished"
+    unfinished.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    unfinished.replace(folder / "results.json")
+    _present(settings, folder, say)
+
+
+def _present(settings: RunSettings, folder: Path, say: Say) -> None:
+    """Draw the report of a complete run, print its table and where everything is."""
+    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     report = write_report([folder])
     say(table(results))
-    if weights is None:
-        say(f"report: {report}")
+    weights = folder / "checkpoints" / "final.safetensors"
+    if weights.is_file():
+        game = results["rows"][0]["game"]
+        watch = f"python -m actormimic.play {folder} --game {game} --out {game}.mp4"
+        say(f"weights: {weights}; report: {report}; to watch: {watch}")
     else:
-        game = settings.games[0]
-        say(
-            f"weights: {weights}; report: {report}; to watch: "
-            f"python -m actormimic.play {folder} --game {game} --out {game}.mp4"
-        )
+        say(f"report: {report}")
