@@ -290,6 +290,7 @@ def _finish(
     starts = f"{environment.noop_min} to {environment.noop_max} no-ops ({unit}) at the start"
     if environment.sticky_probability:
         starts += f", sticky actions with probability {environment.sticky_probability}"
+    starts += f", at most {environment.max_emulator_frames:,} emulator frames per episode"
     results = {
         "task": getattr(settings, "task", ""),
         "caption": f"Mean raw return; {length}; {how}; {starts}.",
