@@ -63,6 +63,13 @@ class EnvironmentSettings(Section):
     """Length at which an episode is truncated, in emulator_frames."""
 
 
+NETWORK_LAYERS = {
+    "small": ("conv1", "conv2", "conv3", "fc1"),
+    "large": ("conv1", "conv2", "conv3", "conv4", "fc1", "fc2"),
+    "nips2013": ("conv1", "conv2", "fc1"),
+}
+
+
 class NetworkSettings(Section):
     """Architecture of a network (section 5, appendices C and D)."""
 
@@ -112,7 +119,7 @@ class ExplorationSettings(Section):
     """epsilon-greedy acting while training."""
 
     start: Probability = 0.1
-    """epsilon at the first agent step."""
+    """epsilon until ``training.learn_start``, where it begins to fall."""
     end: Probability = 0.1
     """epsilon once annealed."""
     anneal_agent_steps: Count = 0
@@ -142,7 +149,7 @@ class TrainingSettings(Section):
     log_every_agent_steps: Positive = 5_000
     """agent_steps per game between lines of the log."""
     overlap: bool = True
-    """Learn while the emulators step; the acting network is then one update behind."""
+    """Learn while the emulators step, from what was stored before; else after each step."""
 
 
 class DqnSettings(Section):
@@ -345,6 +352,17 @@ class TransferRun(OneGameSettings):
     freeze: list[Literal["conv1", "conv2", "conv3", "conv4", "fc1", "fc2"]] = []
     """Layers whose transferred weights stay as they are."""
     dqn: DqnSettings = DqnSettings()
+
+    @model_validator(mode="after")
+    def _layers_exist(self) -> TransferRun:
+        layers = NETWORK_LAYERS[self.network.size]
+        for layer in self.freeze:
+            if layer not in layers:
+                raise ValueError(
+                    f"freeze names {layer}, which the {self.network.size} network has not; "
+                    f"allowed: {', '.join(layers)}"
+                )
+        return self
 
 
 class ActorMimicRun(LearningSettings):

@@ -17,9 +17,22 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from actormimic.config import OneGameSettings, PipelineRun, RunSettings, merge, resolve, task_models
+from actormimic.config import (
+    ActorMimicRun,
+    EvaluateRun,
+    OneGameSettings,
+    PipelineRun,
+    RunSettings,
+    TransferRun,
+    merge,
+    resolve,
+    task_models,
+)
 
 SHIPPED = Path(__file__).parent / "configs"
+
+RESERVED_SOURCES = ("random", "bundled")
+"""Sources of weights that are no paths."""
 
 _EXPONENT = re.compile(r"[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+")
 _SHOWN_CHARACTERS = 80
@@ -157,7 +170,10 @@ def pipeline_stages(pipeline: PipelineRun) -> list[RunSettings]:
     Raises:
         ValueError: a stage without a config, or one whose settings are wrong.
     """
-    stages = []
+    # What is said of the whole pipeline holds for its stages, where they do not say otherwise.
+    common = ("seed", "device", "threads", "precision", "resume")
+    inherited = {key: getattr(pipeline, key) for key in common if key in pipeline.model_fields_set}
+    stages: list[RunSettings] = []
     for number, stage in enumerate(pipeline.stages):
         overrides = dict(stage)
         config = overrides.pop("config", None)
@@ -165,13 +181,37 @@ def pipeline_stages(pipeline: PipelineRun) -> list[RunSettings]:
             found = "is missing" if config is None else f"is {_show(config)}"
             raise ValueError(f"stages.{number}.config {found}; allowed: a YAML file")
         try:
-            settings = check_settings(merge(read_config(find_config(config)), overrides))
+            values = merge(merge(read_config(find_config(config)), inherited), overrides)
+            settings = check_settings(values)
         except ValueError as error:
             raise ValueError(f"stages.{number} ({config}): {error}") from error
         if isinstance(settings, PipelineRun):
             raise ValueError(f"stages.{number} ({config}): a pipeline holds no pipelines")
+        if settings.run_folder in (stage.run_folder for stage in stages):
+            raise ValueError(
+                f"stages.{number} ({config}): its folder {settings.run_folder} is an earlier "
+                "stage's; allowed: a folder (or name) of its own"
+            )
         stages.append(settings)
     return stages
+
+
+def check_sources(settings: RunSettings) -> None:
+    """Refuse files that the settings name and that are not there.
+
+    Raises:
+        ValueError: names the setting and the path.
+    """
+    named: dict[str, str] = {}
+    if isinstance(settings, TransferRun | EvaluateRun) and settings.source not in RESERVED_SOURCES:
+        named["source"] = settings.source
+    if isinstance(settings, ActorMimicRun) and isinstance(settings.experts, dict):
+        named = {f"experts.{game}": source for game, source in settings.experts.items()}
+    for key, source in named.items():
+        if source not in RESERVED_SOURCES and not Path(source).expanduser().exists():
+            raise ValueError(
+                f"{key} is {source!r}, which does not exist; allowed: a file or folder"
+            )
 
 
 def plain_values(settings: RunSettings) -> dict[str, Any]:

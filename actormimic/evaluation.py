@@ -54,6 +54,7 @@ def evaluate(
     environment: EnvironmentSettings,
     seed: int,
     observer: Observer | None = None,
+    asked_to_stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, GameScore]:
     """One test epoch of every game of ``policy``, in one pool.
 
@@ -63,6 +64,10 @@ def evaluate(
         environment: Preprocessing; lives and their loss change nothing here.
         seed: Environments and epsilon draw from it.
         observer: Called with frames uint8 [N, 4, 84, 84] and game_index [N] of each decision.
+        asked_to_stop: Asked at each step.
+
+    Raises:
+        KeyboardInterrupt: ``asked_to_stop`` said so.
     """
     lanes = 1 if settings.protocol == "paper" else settings.lanes
     share = -(-settings.agent_steps // lanes)
@@ -78,6 +83,8 @@ def evaluate(
         frames, _ = env.reset(seed=derive_seed(seed, Stream.ENVIRONMENT, 1) % 2**31)
         number = 0
         while active.any():
+            if asked_to_stop():
+                raise KeyboardInterrupt
             actions = np.zeros(total, dtype=np.int64)
             rows = np.flatnonzero(active & ~starting)
             rng = generator(seed, Stream.EVALUATION, number)

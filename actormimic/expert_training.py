@@ -17,11 +17,12 @@ from pathlib import Path
 
 from actormimic.config import ActorMimicRun, DqnRun, RunSettings
 from actormimic.config_files import load_settings, plain_values
+from actormimic.experts import load
 
 Say = Callable[[str], None]
 
-# What changes where and how fast a run goes, not what comes out.
-_INCIDENTAL = ("name", "folder", "resume", "threads")
+# What changes where and how fast an expert is trained and how it is watched, not what it learns.
+_INCIDENTAL = ("name", "folder", "resume", "device", "threads", "checkpoint", "evaluation")
 
 
 def expert_sources(settings: ActorMimicRun, say: Say) -> dict[str, str]:
@@ -34,6 +35,8 @@ def expert_sources(settings: ActorMimicRun, say: Say) -> dict[str, str]:
     if settings.experts == "bundled":
         return dict.fromkeys(settings.games, "bundled")
     given = dict(settings.experts) if isinstance(settings.experts, dict) else {}
+    for game, source in given.items():
+        load(source, game)  # a wrong one is refused now, not after hours of training the others
     waiting: list[tuple[str, Path, list[str]]] = []
     for game in settings.games:
         if game in given:
@@ -81,7 +84,12 @@ class _ExpertProcess:
         self.last_line = "it said nothing"
         self._say = say
         self._process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            # Apart from the terminal's Ctrl-C: it is told to stop once, by us, and saves in peace.
+            start_new_session=True,
         )
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
@@ -110,9 +118,12 @@ class _ExpertProcess:
         self._reader.join()
         return code
 
-    def stop(self) -> None:
-        """Ask it to save and end, and wait for that."""
+    def ask_to_stop(self) -> None:
+        """Ask it to save and end; does not wait."""
         self._process.terminate()
+
+    def wait(self) -> None:
+        """Wait for its end."""
         self._process.wait()
         self._reader.join()
 
@@ -140,6 +151,7 @@ def _train_all(waiting: list[tuple[str, Path, list[str]]], together: int, say: S
                     )
                 say(f"expert of {game}: {expert.folder}")
     finally:
-        # The terminal's Ctrl-C reaches them too; the failure of one does not reach the others.
         for expert in running.values():
-            expert.stop()
+            expert.ask_to_stop()
+        for expert in running.values():
+            expert.wait()

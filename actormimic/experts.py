@@ -43,13 +43,19 @@ class Expert:
         return values
 
 
-def load(source: str | Path, game: str, device: str = "cpu") -> Expert:
+def load(
+    source: str | Path,
+    game: str,
+    device: str = "cpu",
+    precision: torch.dtype = torch.float32,
+) -> Expert:
     """Read an expert of ``game``.
 
     Args:
         source: A weights file of this project, a run folder, or ``bundled`` for the package's own.
         game: The game in ALE's name.
         device: Where it is to compute.
+        precision: Arithmetic of its hidden layers.
 
     Raises:
         ValueError: no such file, a damaged or foreign one, or an expert of another game.
@@ -61,7 +67,7 @@ def load(source: str | Path, game: str, device: str = "cpu") -> Expert:
         raise ValueError(
             f"{path} plays {', '.join(header.games)}; an expert of {game} alone is expected"
         )
-    network = described_network(header.network, header.action_sets)
+    network = described_network(header.network, header.action_sets, precision)
     try:
         network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     except RuntimeError as error:
@@ -142,6 +148,12 @@ class ExpertsPolicy:
         return mix_random(greedy, self._masks[game_index], epsilon, rng)
 
 
-def experts_policy(sources: Mapping[str, str | Path], device: str = "cpu") -> ExpertsPolicy:
+def experts_policy(
+    sources: Mapping[str, str | Path],
+    device: str = "cpu",
+    precision: torch.dtype = torch.float32,
+) -> ExpertsPolicy:
     """Load one expert per game of ``sources``."""
-    return ExpertsPolicy([load(source, game, device) for game, source in sources.items()])
+    return ExpertsPolicy(
+        [load(source, game, device, precision) for game, source in sources.items()]
+    )

@@ -28,6 +28,8 @@ class Architecture(NamedTuple):
     hidden: tuple[int, ...]
 
 
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
 ARCHITECTURES = {
     "small": Architecture(((32, 8, 4), (64, 4, 2), (64, 3, 1)), (512,)),
     "large": Architecture(((256, 8, 4), (512, 4, 2), (512, 3, 1), (512, 3, 1)), (2048, 1024)),
@@ -99,7 +101,9 @@ class AtariNetwork(nn.Module):
             units = len(action_sets[part]) if valid_only else NUM_ACTIONS
             self.output.append(nn.Linear(width, units))
         # Where a head has units for the valid actions only, this says which of the 18 they are.
-        self._columns = [torch.tensor(list(s)) for s in action_sets] if valid_only else None
+        for part, actions in enumerate(action_sets if valid_only else ()):
+            self.register_buffer(f"_columns{part}", torch.tensor(actions), persistent=False)
+        self._valid_only = valid_only
 
     def description(self) -> dict[str, Any]:
         """What :func:`described_network` builds it from again."""
@@ -151,10 +155,10 @@ class AtariNetwork(nn.Module):
     def _outputs(self, part: int, features: Tensor) -> Tensor:
         with torch.autocast(features.device.type, enabled=False):
             values: Tensor = self.output[part](features.float())
-        if self._columns is None:
+        if not self._valid_only:
             return values
         scattered = values.new_zeros(len(values), NUM_ACTIONS)
-        return scattered.index_copy(1, self._columns[part].to(values.device), values)
+        return scattered.index_copy(1, self.get_buffer(f"_columns{part}"), values)
 
 
 def seeded_network(
@@ -172,7 +176,9 @@ def seeded_network(
 
 
 def described_network(
-    description: Mapping[str, Any], action_sets: Sequence[Sequence[int]]
+    description: Mapping[str, Any],
+    action_sets: Sequence[Sequence[int]],
+    precision: torch.dtype = torch.float32,
 ) -> AtariNetwork:
     """The network of a weights file's header, with fresh weights.
 
@@ -181,4 +187,4 @@ def described_network(
     """
     settings = dict(description)
     heads = settings.pop("heads", "shared")
-    return AtariNetwork(NetworkSettings(**settings), action_sets, heads=heads)
+    return AtariNetwork(NetworkSettings(**settings), action_sets, heads=heads, precision=precision)

@@ -99,14 +99,32 @@ class NetworkPolicy:
         self.device = next(network.parameters()).device
         self._selection = selection
         self._masks = action_masks(action_sets)
+        # Which of the network's games each of ours is: a restricted policy keeps their heads.
+        self._heads = torch.arange(len(self.games), device=self.device)
         self._device_masks = torch.from_numpy(self._masks).to(self.device)
+
+    def restricted(self, games: Sequence[str]) -> NetworkPolicy:
+        """The same network for some of its games, in the order of ``games``.
+
+        Raises:
+            ValueError: a game that it does not play.
+        """
+        for game in games:
+            if game not in self.games:
+                raise ValueError(f"no {game} in this network; it plays {', '.join(self.games)}")
+        rows = [self.games.index(game) for game in games]
+        policy = NetworkPolicy(
+            self.network, games, [self.action_sets[row] for row in rows], self._selection
+        )
+        policy._heads = self._heads[rows]
+        return policy
 
     @torch.no_grad()
     def outputs(self, frames: Frames, game_index: GameIndex) -> Tensor:
         """The network's outputs [N, 18], -inf where an action is not the game's."""
         rows = torch.from_numpy(np.asarray(game_index, dtype=np.int64)).to(self.device)
         batch = torch.from_numpy(frames).to(self.device)
-        values: Tensor = self.network(batch, rows).outputs
+        values: Tensor = self.network(batch, self._heads[rows]).outputs
         return values.masked_fill(~self._device_masks[rows], -torch.inf)
 
     def act(
@@ -122,7 +140,9 @@ class NetworkPolicy:
         return mix_random(actions, self._masks[game_index], epsilon, rng)
 
 
-def load(source: str | Path, device: str = "cpu") -> NetworkPolicy:
+def load(
+    source: str | Path, device: str = "cpu", precision: torch.dtype = torch.float32
+) -> NetworkPolicy:
     """The policy kept in a weights file or in a run folder (its final or newest weights).
 
     Raises:
@@ -130,7 +150,7 @@ def load(source: str | Path, device: str = "cpu") -> NetworkPolicy:
     """
     path = weights_path(Path(source))
     tensors, header = load_weights(path)
-    network = described_network(header.network, header.action_sets)
+    network = described_network(header.network, header.action_sets, precision)
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:

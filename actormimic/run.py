@@ -6,17 +6,13 @@ one line on stderr and exit code 2. An interrupted run (Ctrl-C or SIGTERM) exits
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import os
 import re
 import shlex
 import signal
 import sys
 import textwrap
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -29,21 +25,14 @@ from tqdm import tqdm
 from actormimic.config import GamesSettings, OneGameSettings, RunSettings, task_models
 from actormimic.config_files import (
     SHIPPED,
-    check_settings,
+    check_sources,
     describe_allowed,
     load_settings,
-    plain_values,
-    read_config,
     shipped_configs,
-    to_yaml,
 )
+from actormimic.run_folder import open_run_folder
 
 USAGE = "usage: python -m actormimic.run CONFIG [key=value ...] [--traceback] | --help | --list"
-CONFIG_NAME = "config.yaml"
-_LOCK_NAME = ".lock"
-
-# What may change when a run goes on: none of it changes what the run computes.
-_FREE = ("resume", "folder", "device", "threads", "environment.threads")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,58 +55,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     config, *overrides = words
     try:
         settings = load_settings(config, overrides)
-        folder = Path(settings.run_folder).expanduser()
-        check_run_folder(folder, settings)
-        with _locked(folder):
-            if (folder / CONFIG_NAME).exists():  # another process may have begun a run meanwhile
-                check_run_folder(folder, settings)
-            _write_config(folder, settings)
+        check_sources(settings)
+        with open_run_folder(settings) as folder:
             return _run(settings, folder, [config, *overrides])
     except (ValueError, OSError) as error:
         # Both say what the caller can mend: a file that is missing or foreign, a disk that is full.
         if "--traceback" in options:
             traceback.print_exc()
         return _refuse(_reason(error))
-
-
-def check_run_folder(folder: Path, settings: RunSettings) -> None:
-    """Refuse a folder that this run cannot use; makes nothing.
-
-    Raises:
-        ValueError: it is no folder, is not writable, holds something else than this very run, or
-            holds a run where ``resume`` is ``never``, or none where it is ``always``.
-    """
-    standing = folder
-    while not standing.exists() and standing != standing.parent:
-        standing = standing.parent
-    if not standing.is_dir():
-        raise ValueError(f"folder {folder} cannot be made: {standing} is a file")
-    if not os.access(standing, os.W_OK | os.X_OK):
-        raise ValueError(f"folder {folder} is not writable; allowed: one that is")
-    config = folder / CONFIG_NAME
-    if not config.exists():
-        if settings.resume == "always":
-            raise ValueError(f"resume is 'always', but {folder} holds no run")
-        strangers = sorted({p.name for p in folder.glob("*")} - {_LOCK_NAME})
-        if strangers:
-            raise ValueError(
-                f"folder {folder} holds {strangers[0]} but no run; allowed: a new or empty folder, "
-                f"or a run's"
-            )
-        return
-    if settings.resume == "never":
-        raise ValueError(f"resume is 'never', but {folder} holds a run; allowed: a new folder")
-    try:
-        before = _flat(plain_values(check_settings(read_config(config))))
-    except ValueError as error:
-        raise ValueError(f"{config} is not of this version: {error}") from error
-    now = _flat(plain_values(settings))
-    for key in dict.fromkeys([*now, *before]):
-        if key not in _FREE and now.get(key) != before.get(key):
-            raise ValueError(
-                f"{key} is {now.get(key)!r}, but the run in {folder} has {before.get(key)!r}; "
-                f"allowed: the same, or another folder (folder=...)"
-            )
 
 
 def help_text() -> str:
@@ -193,40 +138,6 @@ def _reason(error: ValueError | OSError) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename}: {error.strerror}"
     return str(error)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the run folder, which is made, against other processes; freed with the process."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / _LOCK_NAME).open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                raise
-            file.seek(0)
-            owner = file.read().strip() or "another"
-            raise ValueError(f"folder {folder} is in use by process {owner}") from error
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
-
-
-def _write_config(folder: Path, settings: RunSettings) -> None:
-    unfinished = folder / f".{CONFIG_NAME}.unfinished"
-    unfinished.write_text(to_yaml(settings), encoding="utf-8")
-    os.replace(unfinished, folder / CONFIG_NAME)
-
-
-def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(values, dict):
-        return {prefix: values}
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= _flat(value, f"{prefix}.{key}" if prefix else key)
-    return flat
 
 
 def _first_sentence(path: Path) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from actormimic.checkpoint import WeightsHeader, load_weights, save_weights
+from actormimic.checkpoint import WeightsHeader, load_weights
+from actormimic.checkpoint import save_weights as save_weights_file
 from actormimic.config import (
     ActorMimicRun,
     DqnRun,
@@ -22,22 +23,21 @@ from actormimic.config import (
     RunSettings,
     TransferRun,
 )
-from actormimic.config_files import pipeline_stages, plain_values, to_yaml
+from actormimic.config_files import pipeline_stages, plain_values
 from actormimic.evaluation import GameScore, ImitationProbe, evaluate
 from actormimic.expert_training import expert_sources
 from actormimic.experts import bundled_path, experts_policy
 from actormimic.games import minimal_actions
 from actormimic.learners.actor_mimic import ActorMimicLearner
 from actormimic.learners.dqn import DqnLearner
-from actormimic.networks import AtariNetwork, seeded_network
+from actormimic.networks import NUM_ACTIONS, PRECISIONS, AtariNetwork, seeded_network
 from actormimic.policy import NetworkPolicy, Policy, RandomPolicy, load, weights_path
 from actormimic.randomness import Stream, derive_seed
 from actormimic.report import table, write_report
-from actormimic.training import Learner, train
+from actormimic.run_folder import open_run_folder
+from actormimic.training import Learner, TestEpoch, train
 
 Say = Callable[[str], None]
-
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def run_task(settings: RunSettings, folder: Path, say: Say) -> None:
@@ -54,11 +54,9 @@ def run_task(settings: RunSettings, folder: Path, say: Say) -> None:
         torch.set_num_threads(settings.threads)
     if isinstance(settings, PipelineRun):
         for stage in pipeline_stages(settings):
-            say(f"{stage.name}: {stage.run_folder}")
-            stage_folder = Path(stage.run_folder)
-            stage_folder.mkdir(parents=True, exist_ok=True)
-            (stage_folder / "config.yaml").write_text(to_yaml(stage), encoding="utf-8")
-            run_task(stage, stage_folder, say)
+            with open_run_folder(stage) as stage_folder:
+                say(f"{stage.name}: {stage_folder}")
+                run_task(stage, stage_folder, say)
     elif isinstance(settings, ActorMimicRun):
         _actor_mimic(settings, folder, say)
     elif isinstance(settings, DqnRun | MultitaskDqnRun | TransferRun):
@@ -90,15 +88,15 @@ def _action_sets(games: list[str]) -> list[tuple[int, ...]]:
 
 
 def _actor_mimic(settings: ActorMimicRun, folder: Path, say: Say) -> None:
-    began = time.monotonic()
     device = choose_device(settings.device)
-    experts = experts_policy(expert_sources(settings, say), str(device))
+    precision = PRECISIONS[settings.precision]
+    experts = experts_policy(expert_sources(settings, say), str(device), precision)
     action_sets = _action_sets(settings.games)
     network = seeded_network(
         settings.network,
         action_sets,
         derive_seed(settings.seed, Stream.WEIGHTS),
-        precision=PRECISIONS[settings.precision],
+        precision=precision,
     ).to(device)
     learner = ActorMimicLearner(
         network,
@@ -111,10 +109,12 @@ def _actor_mimic(settings: ActorMimicRun, folder: Path, say: Say) -> None:
         settings.replay.feature_dtype,
     )
     say(f"student: one network learns {', '.join(settings.games)}")
-    _train(settings, folder, learner, learner.student)
-    _save_final(settings, folder, network, action_sets)
+    # Test epochs play greedily (but for epsilon), whatever ``selection`` says of the training.
+    student = NetworkPolicy(network, settings.games, action_sets)
+    trained = _train(settings, folder, learner, student)
+    began = time.monotonic()
     probe = ImitationProbe(
-        learner.student.outputs,
+        student.outputs,
         experts.outputs,
         settings.games,
         settings.actor_mimic.temperature,
@@ -123,16 +123,15 @@ def _actor_mimic(settings: ActorMimicRun, folder: Path, say: Say) -> None:
     scores = {
         "random": _test_epoch(settings, RandomPolicy(settings.games, action_sets)),
         "expert": _test_epoch(settings, experts),
-        "student": _test_epoch(settings, learner.student, probe),
+        "student": _test_epoch(settings, student, probe),
     }
     rows = _rows(settings.games, scores)
     for row in rows:
         row.update(probe.results()[row["game"]])
-    _finish(settings, folder, rows, began, say)
+    _finish(settings, folder, rows, trained + time.monotonic() - began, say)
 
 
 def _q_learning(settings: DqnRun | MultitaskDqnRun | TransferRun, folder: Path, say: Say) -> None:
-    began = time.monotonic()
     device = choose_device(settings.device)
     action_sets = _action_sets(settings.games)
     network = seeded_network(
@@ -151,13 +150,14 @@ def _q_learning(settings: DqnRun | MultitaskDqnRun | TransferRun, folder: Path, 
     learner = DqnLearner(
         network.to(device), settings.games, action_sets, settings.dqn, settings.optimizer, frozen
     )
-    _train(settings, folder, learner, learner.policy)
-    _save_final(settings, folder, network, action_sets)
+    trained = _train(settings, folder, learner, learner.policy)
+    began = time.monotonic()
     scores = {
         "random": _test_epoch(settings, RandomPolicy(settings.games, action_sets)),
         "student": _test_epoch(settings, learner.policy),
     }
-    _finish(settings, folder, _rows(settings.games, scores), began, say)
+    seconds = trained + time.monotonic() - began
+    _finish(settings, folder, _rows(settings.games, scores), seconds, say)
 
 
 def transfer_weights(
@@ -172,17 +172,32 @@ def transfer_weights(
             with units for the valid ``actions`` only takes their rows.
 
     Raises:
-        ValueError: the two networks differ in a layer's shape.
+        ValueError: the two networks differ in a layer's shape or in the first one's padding, or an
+            output layer is to be kept that has no unit for one of the actions.
     """
-    tensors, _ = load_weights(weights_path(source))
+    tensors, header = load_weights(weights_path(source))
+    padding = header.network.get("conv1_padding")
+    if padding != network.settings.conv1_padding:
+        raise ValueError(
+            f"{source} has network.conv1_padding {padding}; expected "
+            f"{network.settings.conv1_padding}, or its first layer would compute something else"
+        )
+    units = list(range(NUM_ACTIONS))
+    if header.network.get("outputs") == "valid":
+        units = list(header.action_sets[0])
+    wanted = list(actions) if network.settings.outputs == "valid" else list(range(NUM_ACTIONS))
+    if output_layer == "keep" and not set(wanted) <= set(units):
+        raise ValueError(
+            f"output_layer is 'keep', but {source} has output units for {len(units)} actions only; "
+            "allowed: reinitialize"
+        )
     own = network.state_dict()
     taken = {}
     for name, tensor in tensors.items():
         if name.startswith("output."):
             if output_layer == "reinitialize":
                 continue
-            if network.settings.outputs == "valid":
-                tensor = tensor[list(actions)]
+            tensor = tensor[[units.index(action) for action in wanted]]
         if name not in own or own[name].shape != tensor.shape:
             expected = tuple(own[name].shape) if name in own else "no such layer"
             raise ValueError(
@@ -197,45 +212,66 @@ def transfer_weights(
 def _evaluate(settings: EvaluateRun, folder: Path, say: Say) -> None:
     began = time.monotonic()
     device = choose_device(settings.device)
+    precision = PRECISIONS[settings.precision]
     action_sets = _action_sets(settings.games)
     random_play = RandomPolicy(settings.games, action_sets)
     scores = {"random": _test_epoch(settings, random_play)}
     if settings.source == "bundled":
         sources = {game: bundled_path(game) for game in settings.games}
-        scores["expert"] = _test_epoch(settings, experts_policy(sources, str(device)))
+        experts = experts_policy(sources, str(device), precision)
+        scores["expert"] = _test_epoch(settings, experts)
     elif settings.source != "random":
-        policy = load(settings.source, str(device))
-        missing = sorted(set(settings.games) - set(policy.games))
-        if missing:
-            raise ValueError(
-                f"{settings.source} does not play {missing[0]}; it plays {', '.join(policy.games)}"
-            )
-        chosen = NetworkPolicy(policy.network, settings.games, action_sets)
-        scores["student"] = _test_epoch(settings, chosen)
-    _finish(settings, folder, _rows(settings.games, scores), began, say)
+        policy = load(settings.source, str(device), precision).restricted(settings.games)
+        scores["student"] = _test_epoch(settings, policy)
+    seconds = time.monotonic() - began
+    _finish(settings, folder, _rows(settings.games, scores), seconds, say)
 
 
 def _train(
     settings: LearningSettings, folder: Path, learner: Learner, policy: NetworkPolicy
-) -> None:
-    def test(agent_steps: int) -> dict[str, float]:
-        del agent_steps
+) -> float:
+    """Train to the end and write the final weights; the seconds it took, interruptions aside."""
+
+    def test(agent_steps: int, asked_to_stop: Callable[[], bool]) -> dict[str, float]:
         values = {}
-        for game, score in _test_epoch(settings, policy).items():
+        scores = _test_epoch(settings, policy, None, agent_steps, asked_to_stop)
+        for game, score in scores.items():
             summary = score.summary()
             values[f"test/return/{game}"] = summary["mean"]
             values[f"test/return_std/{game}"] = summary["std"]
             values[f"test/episodes/{game}"] = summary["episodes"]
         return values
 
-    train(settings, learner, folder, test, settings.name)
+    def save_weights(name: str, agent_steps: int) -> None:
+        header = WeightsHeader(
+            kind=str(getattr(settings, "task", "")),
+            games=tuple(settings.games),
+            action_sets=tuple(tuple(actions) for actions in policy.action_sets),
+            network=policy.network.description(),
+            settings=plain_values(settings),
+            agent_steps=agent_steps,
+        )
+        path = folder / "checkpoints" / f"{name}.safetensors"
+        save_weights_file(path, policy.network.state_dict(), header)
+
+    epoch: TestEpoch = test
+    seconds = train(settings, learner, folder, epoch, save_weights, settings.name)
+    save_weights("final", settings.training.agent_steps)
+    return seconds
 
 
 def _test_epoch(
-    settings: GamesSettings, policy: Policy, observer: ImitationProbe | None = None
+    settings: GamesSettings,
+    policy: Policy,
+    observer: ImitationProbe | None = None,
+    agent_steps: int = 0,
+    asked_to_stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, GameScore]:
-    seed = derive_seed(settings.seed, Stream.EVALUATION)
-    return evaluate(policy, settings.evaluation, settings.environment, seed, observer)
+    """A test epoch; those after other numbers of training's agent_steps start other games."""
+    seed = derive_seed(settings.seed, Stream.EVALUATION, agent_steps)
+    return evaluate(
+        policy, settings.evaluation, settings.environment, seed, observer, asked_to_stop
+    )
 
 
 def _rows(games: list[str], scores: Mapping[str, Mapping[str, GameScore]]) -> list[dict[str, Any]]:
@@ -253,29 +289,11 @@ def _rows(games: list[str], scores: Mapping[str, Mapping[str, GameScore]]) -> li
     return rows
 
 
-def _save_final(
-    settings: LearningSettings,
-    folder: Path,
-    network: AtariNetwork,
-    action_sets: list[tuple[int, ...]],
-) -> None:
-    path = folder / "checkpoints" / "final.safetensors"
-    header = WeightsHeader(
-        kind=str(getattr(settings, "task", "")),
-        games=tuple(settings.games),
-        action_sets=tuple(action_sets),
-        network=network.description(),
-        settings=plain_values(settings),
-        agent_steps=settings.training.agent_steps,
-    )
-    save_weights(path, network.state_dict(), header)
-
-
 def _finish(
     settings: GamesSettings,
     folder: Path,
     rows: list[dict[str, Any]],
-    began: float,
+    seconds: float,
     say: Say,
 ) -> None:
     """Write results.json and present the run."""
@@ -295,7 +313,7 @@ def _finish(
         "task": getattr(settings, "task", ""),
         "caption": f"Mean raw return; {length}; {how}; {starts}.",
         "agent_steps": getattr(getattr(settings, "training", None), "agent_steps", 0),
-        "seconds": round(time.monotonic() - began, 1),
+        "seconds": round(seconds, 1),
         "rows": rows,
     }
     # Written aside and renamed: a results.json means that the run is complete.

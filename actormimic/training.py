@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -57,6 +57,8 @@ class Learner(Protocol):
 
 def epsilon_at(settings: ExplorationSettings, agent_steps: int, learn_start: int) -> float:
     """epsilon after ``agent_steps`` per game: linear from ``learn_start`` on."""
+    if agent_steps < learn_start:
+        return settings.start
     if settings.anneal_agent_steps == 0:
         return settings.end
     done = min(1.0, max(0, agent_steps - learn_start) / settings.anneal_agent_steps)
@@ -85,6 +87,7 @@ class Training:
         total = lanes * len(settings.games)
         self.iteration = 0
         self.updates = 0
+        self.test_is_due = False
         self.counts = np.zeros(len(settings.games), dtype=np.int64)
         self.finished: list[list[float]] = [[] for _ in settings.games]
         self._sums: dict[str, Tensor] = {}
@@ -134,6 +137,8 @@ class Training:
     def _update(self) -> None:
         training = self.settings.training
         due = max(0, self.agent_steps - training.learn_start) // training.update_period
+        if not all(len(ring) for ring in self.rings):
+            return  # a state can be drawn once its successor is there; what is due waits
         while self.updates < due:
             for name, value in self.learner.update(self._batches.draw(self.updates)).items():
                 # Summed in float64 so that a resumed run's averages equal an uninterrupted one's.
@@ -205,6 +210,7 @@ class Training:
         values = {
             "iteration": self.iteration,
             "updates": self.updates,
+            "test_is_due": self.test_is_due,
             "counts": self.counts.tolist(),
             "finished": self.finished,
             "sums": {name: float(total) for name, total in self._sums.items()},
@@ -223,8 +229,19 @@ class Training:
         return store.save(self.agent_steps, tensors, values, files, transient=rings)
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go on exactly where ``checkpoint`` was written."""
+        """Go on exactly where ``checkpoint`` was written.
+
+        Raises:
+            ValueError: an older checkpoint, whose rings went when a newer one was written.
+        """
         tensors, values = checkpoint.tensors, checkpoint.values
+        for game in self.settings.games:
+            if not checkpoint.has(f"ring-{game}.bin"):
+                raise ValueError(
+                    f"checkpoint {checkpoint.folder} has no replay memory (only the newest keeps "
+                    f"it), so the run cannot go on from it exactly; begin anew in another folder, "
+                    f"or remove {checkpoint.folder.parent}"
+                )
         for name, module in self.learner.modules().items():
             prefix = f"{name}/"
             module.load_state_dict(
@@ -237,6 +254,7 @@ class Training:
         self._frames = tensors["frames"].numpy()
         self.iteration = values["iteration"]
         self.updates = values["updates"]
+        self.test_is_due = values["test_is_due"]
         self.counts = np.array(values["counts"], dtype=np.int64)
         self.finished = values["finished"]
         self._sums = {
@@ -256,13 +274,14 @@ class Training:
 
 @contextmanager
 def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C and SIGTERM ask the loop to stop at its next step; a second one stops at once."""
+    """Ctrl-C and SIGTERM ask the loop to stop at its next step; a third one stops at once."""
     asked: list[int] = []
 
     def ask(number: int, _: Any) -> None:
-        if asked:
-            raise KeyboardInterrupt
         asked.append(number)
+        # The second may be the terminal's own beside a parent's, so it does not mean impatience.
+        if len(asked) > 2:
+            raise KeyboardInterrupt
 
     previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -272,11 +291,17 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
+#: Runs a test epoch after so many agent_steps per game and gives what to log. It asks the second
+#: argument now and then and raises KeyboardInterrupt where that says to stop.
+TestEpoch = Callable[[int, Callable[[], bool]], Mapping[str, float]]
+
+
 def train(
     settings: LearningSettings,
     learner: Learner,
     folder: Path,
-    test: Callable[[int], Mapping[str, float]],
+    test: TestEpoch,
+    save_weights: Callable[[str, int], None],
     label: str = "",
 ) -> float:
     """Train to the end, or on from the folder's newest checkpoint; returns the seconds it took.
@@ -285,52 +310,67 @@ def train(
         settings: The run.
         learner: With its weights as they are at the start.
         folder: The run folder.
-        test: Runs a test epoch after so many agent_steps per game; its values are logged.
+        test: A test epoch.
+        save_weights: Writes the network's weights under a name, with its agent_steps per game.
         label: Words before the progress line.
 
     Raises:
         KeyboardInterrupt: after a Ctrl-C, once everything is saved.
+        ValueError: the checkpoint does not fit.
     """
     store = CheckpointStore(folder / "checkpoints", settings.checkpoint.keep)
     newest = store.newest()
     training = Training(settings, learner)
-    log: RunLog | None = None
-    progress: Progress | None = None
-    try:
+    total = settings.training.agent_steps
+    with ExitStack() as stack:
+        stack.callback(training.close)
         if newest is not None:
             training.restore(newest)
         log = RunLog(folder, newest.values["log"] if newest is not None else None)
-        total = settings.training.agent_steps
+        stack.callback(log.close)
         progress = Progress(total, done=training.agent_steps, label=label)
+        stack.callback(progress.close)
+        asked_to_stop = stack.enter_context(_interruptible())
+
+        def save() -> None:
+            training.save(store, log.state())
+            save_weights("newest", training.agent_steps)
+
+        def run_test() -> None:
+            try:
+                values = test(training.agent_steps, asked_to_stop)
+            except KeyboardInterrupt:
+                save()  # with the test epoch still due, so that going on begins with it
+                raise
+            training.test_is_due = False
+            log.write(training.agent_steps, values)
+
+        if training.test_is_due:
+            run_test()
         scores: dict[str, float] = {}
-        with _interruptible() as asked_to_stop:
-            before = training.agent_steps
-            for _ in training.steps():
-                now = training.agent_steps
-                last = now >= total
-
-                def passed(period: int, before: int = before, now: int = now) -> bool:
-                    return now // period > before // period
-
-                if passed(settings.training.log_every_agent_steps) or last:
-                    values = training.averages()
-                    for name, value in values.items():
-                        if name.startswith("train/return/"):
-                            scores[name.removeprefix("train/return/")] = value
-                    log.write(now, values)
-                if passed(settings.evaluation.every_agent_steps) and not last:
-                    log.write(now, test(now))
-                stop = asked_to_stop()
-                if passed(settings.checkpoint.every_agent_steps) or last or stop:
-                    training.save(store, log.state())
-                if stop:
-                    raise KeyboardInterrupt
-                progress.update(now, scores)
-                before = now
+        before = training.agent_steps
+        for _ in training.steps():
+            now = training.agent_steps
+            last = now >= total
+            if _passed(before, now, settings.training.log_every_agent_steps) or last:
+                values = training.averages()
+                for name, value in values.items():
+                    if name.startswith("train/return/"):
+                        scores[name.removeprefix("train/return/")] = value
+                log.write(now, values)
+            if _passed(before, now, settings.evaluation.every_agent_steps):
+                training.test_is_due = True
+                run_test()
+            stop = asked_to_stop()
+            if _passed(before, now, settings.checkpoint.every_agent_steps) or last or stop:
+                save()
+            if stop:
+                raise KeyboardInterrupt
+            progress.update(now, scores)
+            before = now
         return log.seconds
-    finally:
-        training.close()
-        if progress is not None:
-            progress.close()
-        if log is not None:
-            log.close()
+
+
+def _passed(before: int, now: int, period: int) -> bool:
+    """Whether a multiple of ``period`` lies in (before, now]."""
+    return now // period > before // period

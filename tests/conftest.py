@@ -1,6 +1,12 @@
-"""Tests marked ``cuda`` are skipped where there is no CUDA device."""
+"""Tests marked ``cuda`` are skipped where there is no CUDA device; torch computes on one thread."""
+
+import os
 
 import pytest
+
+# Batches of a few rows are no work for several threads, which wait for each other instead; on a
+# machine that does something else besides, many times as long. Subprocesses inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

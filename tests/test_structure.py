@@ -48,6 +48,7 @@ PYTHON_FLOORS = {
     "evaluation": 2,
     "experts": 2,
     "metrics": 2,
+    "run_folder": 2,
     "policy": 2,
     "learners": 3,
     "plots": 3,

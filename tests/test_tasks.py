@@ -1,18 +1,20 @@
 """Tasks end to end on real ROMs with tiny settings: what they leave behind and what they refuse."""
 
 import json
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from actormimic.checkpoint import load_weights
 from actormimic.config import NetworkSettings, RunSettings, resolve
 from actormimic.config_files import load_settings
-from actormimic.expert_training import expert_sources
+from actormimic.expert_training import _ExpertProcess, _training, expert_sources
 from actormimic.games import minimal_actions
 from actormimic.networks import seeded_network
-from actormimic.policy import load
+from actormimic.policy import NetworkPolicy, load
 from actormimic.run import main
 from actormimic.tasks import choose_device, run_task, transfer_weights
 
@@ -93,13 +95,12 @@ def test_experts_are_kept_for_the_next_run_and_for_no_other(amn: Path, capfd):
     assert all(Path(source).is_dir() for source in sources.values())
     changed = json.dumps([*TINY, "dqn.n_step=2"])
     other = load_settings("amn.yaml", [*overrides, f"expert_training.overrides={changed}"])
-    from actormimic.expert_training import _training
-
     assert str(_training(other, "pong")[0]) != sources["pong"]
 
 
 def test_the_same_command_finishes_at_once_with_the_same_table(amn: Path):
     before = results(amn / "run")
+    files = {p: p.stat().st_mtime_ns for p in (amn / "run" / "checkpoints").rglob("*")}
     code = run_shipped(
         "amn.yaml",
         amn / "run",
@@ -109,7 +110,9 @@ def test_the_same_command_finishes_at_once_with_the_same_table(amn: Path):
         f"expert_training.overrides={TINY_EXPERT}",
     )
     assert code == 0
-    assert results(amn / "run")["rows"] == before["rows"]
+    assert results(amn / "run") == before
+    after = {p: p.stat().st_mtime_ns for p in (amn / "run" / "checkpoints").rglob("*")}
+    assert after == files, "nothing was trained again"
 
 
 def test_an_expert_that_fails_is_said(tmp_path: Path):
@@ -211,7 +214,7 @@ def test_evaluate_refuses_games_the_network_does_not_play(amn: Path, tmp_path: P
             "evaluation": {"agent_steps": 4},
         }
     )
-    with pytest.raises(ValueError, match="does not play seaquest; it plays breakout, pong"):
+    with pytest.raises(ValueError, match="no seaquest in this network; it plays breakout, pong"):
         run_task(settings, tmp_path, print)
 
 
@@ -234,6 +237,70 @@ def test_a_pipeline_runs_its_stages_in_order(tmp_path: Path):
     run_task(settings, tmp_path, said.append)
     assert results(tmp_path / "pong")["rows"][0]["game"] == "pong"
     assert results(tmp_path / "breakout")["rows"][0]["game"] == "breakout"
+
+
+def test_a_part_of_separate_heads_keeps_its_own(tmp_path: Path):
+    games = ["breakout", "pong"]
+    action_sets = [minimal_actions(game) for game in games]
+    network = seeded_network(NetworkSettings(), action_sets, 0, heads="separate")
+    policy = NetworkPolicy(network, games, action_sets)
+    frames = np.random.default_rng(0).integers(0, 256, (3, 4, 84, 84), dtype=np.uint8)
+    of_pong = policy.outputs(frames, np.ones(3, dtype=np.int32))
+    alone = policy.restricted(["pong"]).outputs(frames, np.zeros(3, dtype=np.int32))
+    assert torch.equal(alone, of_pong)
+
+
+def test_sources_that_are_not_there_are_refused_before_anything_is_made(tmp_path: Path, capfd):
+    for config, override in (
+        ("transfer.yaml", f"source={tmp_path / 'none'}"),
+        ("evaluate.yaml", f"source={tmp_path / 'none'}"),
+        ("amn.yaml", f"experts={{krull: {tmp_path / 'none'}}}"),
+    ):
+        assert main([config, f"folder={tmp_path / 'run'}", override]) == 2
+        assert "which does not exist; allowed: a file or folder" in " ".join(
+            capfd.readouterr().err.split()
+        )
+        assert not (tmp_path / "run").exists()
+
+
+def test_transfer_refuses_another_padding(amn: Path):
+    network = seeded_network(NetworkSettings(conv1_padding=1), [(0, 1)], 0)
+    with pytest.raises(ValueError, match=r"conv1_padding 0; expected 1"):
+        transfer_weights(network, amn / "run", "keep", (0, 1))
+
+
+def test_an_output_layer_without_the_actions_is_not_kept(amn: Path):
+    expert = next((amn / "experts").glob("breakout-*"))
+    network = seeded_network(NetworkSettings(size="nips2013"), [(0, 1, 17)], 0)
+    with pytest.raises(ValueError, match=r"has output units for 4 actions only; allowed: reinit"):
+        transfer_weights(network, expert, "keep", (0, 1, 17))
+
+
+def test_layers_that_the_network_has_not_cannot_be_frozen(capfd, tmp_path: Path):
+    code = main(["transfer.yaml", f"folder={tmp_path / 'r'}", "network.size=small", "freeze=[fc2]"])
+    assert code == 2
+    assert "freeze names fc2" in capfd.readouterr().err
+
+
+def test_a_running_expert_is_stopped_and_saved_by_one_request(tmp_path: Path):
+    settings = load_settings(
+        "amn.yaml",
+        [
+            "games=[pong]",
+            f"expert_training.folder={tmp_path}",
+            f"expert_training.overrides={json.dumps([*TINY, 'training.agent_steps=100000'])}",
+        ],
+    )
+    folder, command = _training(settings, "pong")
+    said: list[str] = []
+    process = _ExpertProcess(command, folder, said.append)
+    for _ in range(600):
+        if (folder / "metrics.jsonl").is_file() and (folder / "metrics.jsonl").stat().st_size:
+            break
+        time.sleep(0.1)
+    process.ask_to_stop()
+    assert process.exit_code(wait_seconds=60) == 130
+    assert any((folder / "checkpoints").glob("*-at-*"))
 
 
 def test_devices():

@@ -1,6 +1,9 @@
 """The loop on real ROMs: what it stores, its schedules, and resuming to the last bit."""
 
 import json
+import os
+import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -69,8 +72,12 @@ def weights(learner) -> bytes:
     )
 
 
-def no_test(agent_steps: int) -> dict[str, float]:
+def no_test(agent_steps, asked_to_stop) -> dict[str, float]:
     return {"test/return/breakout": float(agent_steps)}
+
+
+def run_training(run: LearningSettings, learner, folder: Path, test=no_test) -> None:
+    train(run, learner, folder, test, lambda name, agent_steps: None)
 
 
 def test_epsilon_falls_linearly_from_the_learning_start():
@@ -78,6 +85,7 @@ def test_epsilon_falls_linearly_from_the_learning_start():
     values = [epsilon_at(schedule, n, learn_start=50) for n in (0, 50, 100, 150, 1000)]
     assert values == pytest.approx([1.0, 1.0, 0.55, 0.1, 0.1])
     assert epsilon_at(ExplorationSettings(start=0.9, end=0.1), 0, 0) == 0.1
+    assert epsilon_at(ExplorationSettings(start=0.9, end=0.1), 7, 8) == 0.9
 
 
 def test_updates_follow_the_published_ratio():
@@ -138,7 +146,7 @@ def test_the_ring_holds_what_was_played():
     ):
         assert obs.tobytes() in seen
         assert (not after.any()) if terminal else (after.tobytes() in seen)
-    assert sample["terminals"].any() or not (np.array(sample["terminals"])).any()
+    assert sample["terminals"].any(), "so long a random game loses lives"
     assert set(np.unique(sample["actions"])) <= set(minimal_actions("breakout"))
     training.close()
 
@@ -193,7 +201,7 @@ def test_labels_in_the_ring_belong_to_the_sampled_stacks():
 def test_an_interrupted_run_ends_with_the_same_bytes(task, stop_at, tmp_path: Path):
     run = settings(task)
     whole = make_learner(run, beta=0.01)
-    train(run, whole, tmp_path / "whole", no_test)
+    run_training(run, whole, tmp_path / "whole")
 
     first = make_learner(run, beta=0.01)
     training = Training(run, first)
@@ -204,33 +212,103 @@ def test_an_interrupted_run_ends_with_the_same_bytes(task, stop_at, tmp_path: Pa
     training.save(store, {"bytes": 0, "seconds": 0.0})
     training.close()
     second = make_learner(run, beta=0.01)
-    train(run, second, tmp_path / "part", no_test)
+    run_training(run, second, tmp_path / "part")
     assert weights(second) == weights(whole)
 
 
-def test_the_log_of_a_resumed_run_is_the_uninterrupted_one(tmp_path: Path):
-    run = settings()
+class Killed(Exception):
+    """Stands for SIGKILL: nothing is saved on the way out."""
+
+
+def test_a_killed_run_goes_on_from_its_newest_checkpoint(tmp_path: Path):
+    """Its log and its weights are the uninterrupted run's; the steps since then are done again."""
+    run = settings(evaluation={"every_agent_steps": 40})
 
     def lines(folder: Path) -> list[dict[str, object]]:
-        text = (folder / "metrics.jsonl").read_text()
-        entries = [json.loads(line) for line in text.splitlines()]
+        entries = [json.loads(text) for text in (folder / "metrics.jsonl").read_text().splitlines()]
         for entry in entries:
             del entry["seconds"]
         return entries
 
-    train(run, make_learner(run), tmp_path / "whole", no_test)
-    # Stopped as by SIGKILL: the newest checkpoint is older than the log.
-    half = run.model_copy(update={"training": run.training.model_copy(update={"agent_steps": 50})})
-    train(half, make_learner(run), tmp_path / "part", no_test)
+    whole = make_learner(run)
+    run_training(run, whole, tmp_path / "whole")
+
+    def killing(agent_steps, asked_to_stop):
+        if agent_steps == 80:  # past the checkpoint at 60
+            raise Killed
+        return no_test(agent_steps, asked_to_stop)
+
+    with pytest.raises(Killed):
+        run_training(run, make_learner(run), tmp_path / "part", killing)
+    assert lines(tmp_path / "part")[-1]["agent_steps"] == 80
+    again = make_learner(run)
+    run_training(run, again, tmp_path / "part")
+    assert lines(tmp_path / "part") == lines(tmp_path / "whole")
+    assert weights(again) == weights(whole)
+
+
+def test_a_test_epoch_that_is_interrupted_is_due_again(tmp_path: Path):
+    run = settings(evaluation={"every_agent_steps": 40})
+    whole = make_learner(run)
+    run_training(run, whole, tmp_path / "whole")
+    at: list[int] = []
+
+    def interrupted(agent_steps, asked_to_stop):
+        raise KeyboardInterrupt
+
+    def test(agent_steps, asked_to_stop):
+        at.append(agent_steps)
+        return no_test(agent_steps, asked_to_stop)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_training(run, make_learner(run), tmp_path / "part", interrupted)
+    again = make_learner(run)
+    run_training(run, again, tmp_path / "part", test)
+    assert at == [40, 80]
+    assert weights(again) == weights(whole)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_going_on_ends_with_the_same_bytes(number, tmp_path: Path):
+    run = settings(evaluation={"every_agent_steps": 40})
+    whole = make_learner(run)
+    run_training(run, whole, tmp_path / "whole")
+
+    def signaled(agent_steps, asked_to_stop):
+        if agent_steps == 40:
+            os.kill(os.getpid(), number)
+            assert asked_to_stop()
+        return no_test(agent_steps, asked_to_stop)
+
+    handler = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt):
+        run_training(run, make_learner(run), tmp_path / "part", signaled)
+    assert signal.getsignal(number) is handler
     store = CheckpointStore(tmp_path / "part" / "checkpoints", 2)
     newest = store.newest()
     assert newest is not None
-    train(run, make_learner(run), tmp_path / "part", no_test)
-    whole, part = lines(tmp_path / "whole"), lines(tmp_path / "part")
-    # The shortened run logged its last step once more than the whole one did.
-    extra = [entry for entry in part if entry not in whole]
-    assert len(extra) <= 2
-    assert whole[-1]["agent_steps"] == part[-1]["agent_steps"]
+    assert newest.agent_steps == 40
+    again = make_learner(run)
+    run_training(run, again, tmp_path / "part")
+    assert weights(again) == weights(whole)
+
+
+def test_an_older_checkpoint_without_rings_is_refused(tmp_path: Path):
+    run = settings()
+    run_training(run, make_learner(run), tmp_path)
+    folders = sorted(p for p in (tmp_path / "checkpoints").iterdir() if p.is_dir())
+    shutil.rmtree(folders[-1])
+    with pytest.raises(ValueError, match="has no replay memory"):
+        run_training(run, make_learner(run), tmp_path)
+
+
+def test_learning_may_start_at_once():
+    run = settings(training={"learn_start": 0})
+    training = Training(run, make_learner(run))
+    for _ in training.steps():
+        pass
+    assert training.updates >= 90 // 4 - 1
+    training.close()
 
 
 def test_the_same_seed_gives_the_same_run_and_another_another(tmp_path: Path):
@@ -238,7 +316,7 @@ def test_the_same_seed_gives_the_same_run_and_another_another(tmp_path: Path):
     for number, seed in enumerate((5, 5, 6)):
         run = settings(seed=seed)
         learner = make_learner(run)
-        train(run, learner, tmp_path / str(number), no_test)
+        run_training(run, learner, tmp_path / str(number))
         results.append(weights(learner))
     assert results[0] == results[1] != results[2]
 
@@ -246,13 +324,15 @@ def test_the_same_seed_gives_the_same_run_and_another_another(tmp_path: Path):
 def test_test_epochs_and_checkpoints_come_by_their_periods(tmp_path: Path):
     run = settings(evaluation={"every_agent_steps": 40})
     at: list[int] = []
+    saved: list[tuple[str, int]] = []
 
-    def test(agent_steps: int) -> dict[str, float]:
+    def test(agent_steps, asked_to_stop):
         at.append(agent_steps)
         return {"test/return/breakout": 1.0}
 
-    train(run, make_learner(run), tmp_path, test)
+    train(run, make_learner(run), tmp_path, test, lambda *what: saved.append(what))
     assert at == [40, 80]
+    assert saved == [("newest", 30), ("newest", 60), ("newest", 90), ("newest", 90)][: len(saved)]
     kept = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
     assert len(kept) == 2
     assert kept[-1].endswith("-at-90")
@@ -263,7 +343,7 @@ def test_more_threads_change_nothing(tmp_path: Path):
     for threads in (1, 3):
         run = settings(environment={"num_envs": 2, "threads": threads})
         learner = make_learner(run)
-        train(run, learner, tmp_path / str(threads), no_test)
+        run_training(run, learner, tmp_path / str(threads))
         results.append(weights(learner))
     assert results[0] == results[1]
 
@@ -274,6 +354,6 @@ def test_torch_state_is_not_what_decides(tmp_path: Path):
         torch.manual_seed(number)
         run = settings()
         learner = make_learner(run)
-        train(run, learner, tmp_path / str(number), no_test)
+        run_training(run, learner, tmp_path / str(number))
         results.append(weights(learner))
     assert results[0] == results[1]

@@ -81,6 +81,9 @@ class ReplayBatches:
             }
             for game in range(len(rings))
         ]
+        # Copies to a GPU read the pinned buffers after draw() has returned; the next draw waits for
+        # them before it writes there again.
+        self._copied = torch.cuda.Event() if device.type == "cuda" else None  # type: ignore[no-untyped-call]
         self._game = torch.arange(len(rings)).repeat_interleave(rows).to(device)
 
     def draw(self, update: int) -> dict[str, Tensor]:
@@ -89,6 +92,8 @@ class ReplayBatches:
         ``game`` [games * rows] says whose each row is. On the CPU the tensors are the buffers
         themselves: used up before the next draw.
         """
+        if self._copied is not None:
+            self._copied.synchronize()
         for game, (ring, out) in enumerate(zip(self._rings, self._slices, strict=True)):
             ring.sample(
                 self._rows,
@@ -103,6 +108,8 @@ class ReplayBatches:
             name: buffer.to(self._device, non_blocking=True)
             for name, buffer in self._buffers.items()
         }
+        if self._copied is not None:
+            self._copied.record()
         for name in ("obs", "next_obs"):
             if name in batch:
                 batch[name] = batch[name].permute(0, 3, 1, 2)

@@ -1,0 +1,112 @@
+"""A run's folder: checked before it is made, held by one process, its settings written down."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from actormimic.config import RunSettings
+from actormimic.config_files import check_settings, plain_values, read_config, to_yaml
+
+CONFIG_NAME = "config.yaml"
+_LOCK_NAME = ".lock"
+
+# What may change when a run goes on: none of it changes what is learned, but for the order in which
+# another device or another number of threads adds up its sums.
+_FREE = ("resume", "folder", "device", "threads", "environment.threads")
+
+
+@contextmanager
+def open_run_folder(settings: RunSettings) -> Iterator[Path]:
+    """The folder of this run, made, locked and with its config.yaml; an unfit one is left alone.
+
+    Raises:
+        ValueError: as `check_run_folder`, or another process is in it.
+        OSError: it cannot be written.
+    """
+    folder = Path(settings.run_folder).expanduser()
+    check_run_folder(folder, settings)
+    with _locked(folder):
+        if (folder / CONFIG_NAME).exists():  # another process may have begun a run meanwhile
+            check_run_folder(folder, settings)
+        _write_config(folder, settings)
+        yield folder
+
+
+def check_run_folder(folder: Path, settings: RunSettings) -> None:
+    """Refuse a folder that this run cannot use; makes nothing.
+
+    Raises:
+        ValueError: it is no folder, is not writable, holds something else than this very run, or
+            holds a run where ``resume`` is ``never``, or none where it is ``always``.
+    """
+    standing = folder
+    while not standing.exists() and standing != standing.parent:
+        standing = standing.parent
+    if not standing.is_dir():
+        raise ValueError(f"folder {folder} cannot be made: {standing} is a file")
+    if not os.access(standing, os.W_OK | os.X_OK):
+        raise ValueError(f"folder {folder} is not writable; allowed: one that is")
+    config = folder / CONFIG_NAME
+    if not config.exists():
+        if settings.resume == "always":
+            raise ValueError(f"resume is 'always', but {folder} holds no run")
+        strangers = sorted({p.name for p in folder.glob("*")} - {_LOCK_NAME})
+        if strangers:
+            raise ValueError(
+                f"folder {folder} holds {strangers[0]} but no run; allowed: a new or empty folder, "
+                f"or a run's"
+            )
+        return
+    if settings.resume == "never":
+        raise ValueError(f"resume is 'never', but {folder} holds a run; allowed: a new folder")
+    try:
+        before = _flat(plain_values(check_settings(read_config(config))))
+    except ValueError as error:
+        raise ValueError(f"{config} is not of this version: {error}") from error
+    now = _flat(plain_values(settings))
+    for key in dict.fromkeys([*now, *before]):
+        if key not in _FREE and now.get(key) != before.get(key):
+            raise ValueError(
+                f"{key} is {now.get(key)!r}, but the run in {folder} has {before.get(key)!r}; "
+                f"allowed: the same, or another folder (folder=...)"
+            )
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the run folder, which is made, against other processes; freed with the process."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / _LOCK_NAME).open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                raise
+            file.seek(0)
+            owner = file.read().strip() or "another"
+            raise ValueError(f"folder {folder} is in use by process {owner}") from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def _write_config(folder: Path, settings: RunSettings) -> None:
+    unfinished = folder / f".{CONFIG_NAME}.unfinished"
+    unfinished.write_text(to_yaml(settings), encoding="utf-8")
+    os.replace(unfinished, folder / CONFIG_NAME)
+
+
+def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(values, dict):
+        return {prefix: values}
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{prefix}.{key}" if prefix else key)
+    return flat
