@@ -329,6 +329,16 @@ REFUSALS: dict[str, Change] = {
     "temperature nan": ({"temperature": float("nan")}, ValueError, "temperature is nan; allowed"),
     "beta": ({"beta": -1.0}, ValueError, r"beta is -1.0; allowed: finite numbers >= 0"),
     "factor": ({"feature_factor": float("inf")}, ValueError, "feature_factor is inf; allowed"),
+    "scale": (
+        {"beta": 1e-30, "feature_factor": 1e-10},
+        ValueError,
+        r"beta \* feature_factor is 1e-40; allowed in float32: 0, or 1.17549e-38 to 3.40282e\+38",
+    ),
+    "large scale": (
+        {"beta": 1e30, "feature_factor": 1e10},
+        ValueError,
+        "allowed in float32: 0, or",
+    ),
     "objective": (
         {"objective": "l2"},
         ValueError,
@@ -394,6 +404,15 @@ def test_a_bad_input_is_refused_by_name(change: Change) -> None:
     arguments, error, message = change
     with pytest.raises(error, match=message):
         actor_mimic_loss(**{**make_inputs(5, 20), **arguments})
+
+
+def test_float64_takes_a_feature_scale_that_float32_would_lose() -> None:
+    inputs = make_inputs(5, 20)
+    features = inputs["predicted_features"].detach().double().requires_grad_()
+    loss = actor_mimic_loss(**{**inputs, "predicted_features": features, "beta": 1e-40})
+    loss.feature.backward()
+    expected = 2 * (features.detach() - inputs["expert_features"].double())
+    torch.testing.assert_close(features.grad, expected)
 
 
 def test_a_row_without_a_valid_action_is_refused() -> None:

@@ -28,6 +28,12 @@ def fill(ring, rows, *, lanes=None, start=0, terminal_every=0):
         )
 
 
+def misaligned(values, dtype):
+    array = np.frombuffer(bytearray(8 * len(values) + 1), dtype, len(values), offset=1)
+    array[:] = values
+    return array
+
+
 def small_ring(capacity=64, lanes=2, **keywords):
     return ReplayRing(capacity, lanes, frame_shape=FRAME, **keywords)
 
@@ -231,6 +237,20 @@ def test_sampling_into_out_allocates_nothing_that_grows_with_the_batch():
     assert peak < 8000
 
 
+def test_misaligned_arguments_are_stored_like_aligned_ones():
+    rings = small_ring(), small_ring()
+    for t in range(8):
+        actions, rewards = misaligned([t, 1], "i8"), misaligned([0.5, t], "f4")
+        assert not actions.flags.aligned
+        assert not rewards.flags.aligned
+        frames = np.full((2, *FRAME), t, np.uint8)
+        rings[0].append(frames, actions, rewards, [False, False], lanes=misaligned([0, 1], "i8"))
+        rings[1].append(frames, actions.copy(), rewards.copy(), [False, False])
+    first, second = (ring.sample(64, seed=0, lanes=misaligned([0, 1], "i8")) for ring in rings)
+    for name, array in first.items():
+        np.testing.assert_array_equal(array, second[name])
+
+
 def test_strided_frames_are_stored_like_contiguous_ones():
     stacks = np.random.default_rng(0).integers(0, 255, (2, 4, *FRAME), np.uint8)
     for frames in (stacks[:, -1], np.asfortranarray(stacks[:, -1])):
@@ -312,6 +332,7 @@ def test_an_append_for_all_lanes_needs_all_rows():
         ({"out": {"index": np.zeros(4)}}, ValueError, "dtype float64; allowed: int64"),
         ({"out": {"index": np.zeros(3, int)}}, ValueError, r"shape \(3,\); allowed: \(4,\)"),
         ({"out": {"index": np.zeros(8, int)[::2]}}, ValueError, "is not C-contiguous"),
+        ({"out": {"index": misaligned([0] * 4, "i8")}}, ValueError, "is not aligned"),
         ({"out": {"index": np.broadcast_to(np.int64(0), 4)}}, ValueError, "C-contiguous|read-only"),
         ({"out": {"rewards": np.frombuffer(bytes(16), "f4")}}, ValueError, "is read-only"),
     ],

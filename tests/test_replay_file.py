@@ -1,3 +1,7 @@
+import struct
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from test_replay import FRAME, fill, small_ring
@@ -117,6 +121,52 @@ def test_another_shape_is_refused_in_one_line(tmp_path, keywords):
     with pytest.raises(ValueError, match="holds a ring of 2 lanes of 32 rows, stack 4") as error:
         other.load(tmp_path / "ring")
     assert "\n" not in str(error.value)
+
+
+def test_a_foreign_header_is_refused_without_reading_beyond_it(tmp_path):
+    filled().save(tmp_path / "ring")
+    content = bytearray((tmp_path / "ring").read_bytes())
+    ring_header = 48
+    for offset, data in ((40, b"\xff" * 4), (60, b"\xff" * 4), (104, b"x" * 32)):
+        foreign = bytearray(content)
+        foreign[ring_header + offset : ring_header + offset + len(data)] = data
+        (tmp_path / "foreign").write_bytes(foreign)
+        with pytest.raises(ValueError, match="holds a ring of"):
+            filled().load(tmp_path / "foreign")
+
+
+@pytest.mark.parametrize("behind", [0, 1, 2])
+def test_a_row_that_was_never_settled_is_refused_unless_it_is_the_last(tmp_path, behind):
+    ring = filled()
+    ring.save(tmp_path / "ring")
+    content = bytearray((tmp_path / "ring").read_bytes())
+    cursors = 48 + 4096  # of lane 0: begun, committed, settled, ...
+    (committed,) = struct.unpack_from("<Q", content, cursors + 8)
+    struct.pack_into("<Q", content, cursors + 16, committed - behind)
+    shape = zlib.crc32(content[48 + 8 : 48 + 4096])
+    struct.pack_into("<I", content, 16, zlib.crc32(content[cursors : cursors + 2 * 40], shape))
+    struct.pack_into("<Q", content, 40, zlib.crc32(content[:40]))
+    (tmp_path / "patched").write_bytes(content)
+    other = filled(20)
+    if behind <= 1:
+        other.load(tmp_path / "patched")
+        assert_same(ring, other)
+    else:
+        with pytest.raises(RuntimeError, match="has impossible cursors"):
+            other.load(tmp_path / "patched")
+        assert_same(other, filled(20))
+
+
+def test_threads_that_save_to_one_path_leave_a_whole_file(tmp_path):
+    ring = ReplayRing(400, 2)
+    fill(ring, 150)
+    with ThreadPoolExecutor(4) as pool:
+        for saved in [pool.submit(ring.save, tmp_path / "ring") for _ in range(24)]:
+            saved.result()
+    restored = ReplayRing(400, 2)
+    restored.load(tmp_path / "ring")
+    assert_same(ring, restored)
+    assert [path.name for path in tmp_path.iterdir()] == ["ring"]
 
 
 def test_files_that_are_no_saved_rings_are_refused(tmp_path):

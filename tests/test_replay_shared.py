@@ -164,6 +164,37 @@ def test_a_ring_that_cannot_be_joined_is_refused_in_one_line(place, damage, mess
 
 
 @pytest.mark.parametrize(
+    ("offset", "data"),
+    [
+        (12, struct.pack("<I", 0)),  # header_bytes
+        (24, struct.pack("<Q", 1 << 62)),  # rows_per_lane
+        (32, struct.pack("<I", 1 << 30)),  # lanes
+        (40, struct.pack("<I", 0xFFFFFFFF)),  # frame_dims
+        (44, struct.pack("<I", 1 << 15)),  # frame_shape[0]
+        (60, struct.pack("<I", 17)),  # extra_count
+        (60, struct.pack("<I", 0xFFFFFFFF)),
+        (64, struct.pack("<Q", 1 << 40)),  # frame_bytes
+        (96, struct.pack("<Q", 1 << 40)),  # frames_offset
+        (104, b"\xff" * 32),  # the extra's name, without its zero
+        (104 + 32, b"<f3"),  # its dtype
+        (104 + 40, struct.pack("<I", 0xFFFFFFFF)),  # its dims
+        (104 + 72, struct.pack("<Q", 1 << 40)),  # its offset
+    ],
+)
+def test_a_header_that_fits_no_ring_is_refused_though_its_checksum_holds(place, offset, data):
+    ring = small_ring(extras={"q": ((3,), "<f2")}, **place)
+    path = file_of(place)
+    change(path, offset, data)
+    with path.open("rb") as file:
+        header = file.read(4096)
+    change(path, 4092, struct.pack("<I", zlib.crc32(header[8:4092])))
+    with pytest.raises(RuntimeError, match="has a header that fits no ring") as error:
+        ReplayRing.attach(**place)
+    assert "\n" not in str(error.value)
+    ring.unlink()
+
+
+@pytest.mark.parametrize(
     ("expected", "message"),
     [
         ({"capacity": 100}, "has capacity 64; asked for: 100"),

@@ -31,6 +31,7 @@ PYBIND11_MODULE(_cuda, m) {
   using namespace actormimic::bindings;
   m.doc() = "Actor-Mimic's CUDA operators. Every one enqueues on a stream and waits for nothing.";
   m.attr("__version__") = ACTORMIMIC_VERSION;
+  using Release = py::call_guard<py::gil_scoped_release>;
   bind_distillation_types(m);
   m.def(
       "distillation_loss",
@@ -39,7 +40,7 @@ PYBIND11_MODULE(_cuda, m) {
         check("distillation_loss",
               ops::cuda::distillation_loss(settings, batch, device, as_stream(stream)));
       },
-      py::arg("settings"), py::arg("batch"), py::arg("device"), py::arg("stream"),
+      py::arg("settings"), py::arg("batch"), py::arg("device"), py::arg("stream"), Release(),
       "See csrc/ops/distillation_loss.cuh.");
   bind_frame_types(m);
   m.def(
@@ -47,11 +48,13 @@ PYBIND11_MODULE(_cuda, m) {
       [](const ops::FrameGather& gather, int device, std::uintptr_t stream) {
         check("gather_frames", ops::cuda::gather_frames(gather, device, as_stream(stream)));
       },
-      py::arg("gather"), py::arg("device"), py::arg("stream"), "See csrc/ops/frame_gather.cuh.");
+      py::arg("gather"), py::arg("device"), py::arg("stream"), Release(),
+      "See csrc/ops/frame_gather.cuh.");
   m.def(
       "draw_rows",
       [](const ops::RowDraw& draw, int device, std::uintptr_t stream) {
         check("draw_rows", ops::cuda::draw_rows(draw, device, as_stream(stream)));
       },
-      py::arg("draw"), py::arg("device"), py::arg("stream"), "See csrc/ops/frame_gather.cuh.");
+      py::arg("draw"), py::arg("device"), py::arg("stream"), Release(),
+      "See csrc/ops/frame_gather.cuh.");
 }

@@ -48,35 +48,44 @@ void check_shape(const std::string& name, const py::array& array, const Shape& a
   require(shape == allowed, name, " has shape ", text(shape), "; allowed: ", text(allowed));
 }
 
+// C-contiguous and aligned; other memory is copied.
+template <typename T>
+using Vector = py::array_t<T, py::array::c_style | py::array::forcecast |
+                                  py::detail::npy_api::NPY_ARRAY_ALIGNED_>;
+
 // A one-dimensional argument as `T`, converted if its kind is allowed.
 template <typename T>
-py::array_t<T> vector_argument(const char* name, const py::object& object, const char* kinds,
-                               const char* allowed) {
+Vector<T> vector_argument(const char* name, const py::object& object, const char* kinds,
+                          const char* allowed) {
   const py::array array = py::array::ensure(object);
   if (!array) throw py::error_already_set();
   // An empty list is a float array to numpy.
   if (array.size() > 0) check_kind(name, array, kinds, allowed);
   require(array.ndim() == 1, name, " has ", array.ndim(), " dimensions; allowed: 1");
-  return py::array_t<T, py::array::c_style | py::array::forcecast>(array);
+  return Vector<T>(array);
 }
 
-py::array_t<std::int64_t> integers(const char* name, const py::object& object) {
+Vector<std::int64_t> integers(const char* name, const py::object& object) {
   return vector_argument<std::int64_t>(name, object, "iu", "integers");
 }
 
-py::array_t<bool> booleans(const char* name, const py::object& object) {
+Vector<bool> booleans(const char* name, const py::object& object) {
   return vector_argument<bool>(name, object, "biu", "bool");
 }
 
 template <typename T>
-const T* rows_of(const char* name, const py::array_t<T>& array, py::ssize_t count) {
+const T* rows_of(const char* name, const Vector<T>& array, py::ssize_t count) {
   check_shape(name, array, {count});
   return array.data();
 }
 
 // How one sampled field is laid out.
 struct Field {
+  Field(std::string field, py::dtype type, Shape row)
+      : name(std::move(field)), key(name), dtype(std::move(type)), row_shape(std::move(row)) {}
+
   std::string name;
+  py::str key;  // the name, for looking up arrays
   py::dtype dtype;
   Shape row_shape;
 };
@@ -87,6 +96,9 @@ class Ring {
     for (const replay::ExtraSpec& extra : ring_->shape().extras)
       extras_.push_back(
           {extra.name, py::dtype(extra.dtype), {extra.shape.begin(), extra.shape.end()}});
+    for (const StackType type : {StackType::kUint8, StackType::kFloat16, StackType::kBfloat16})
+      for (const bool channels_last : {false, true})
+        fields_.push_back(sample_fields(*ring_, {type, channels_last}));
   }
 
   static Ring create(std::int64_t capacity, std::int64_t lanes,
@@ -155,12 +167,12 @@ class Ring {
     rows.actions = rows_of("actions", actions, count);
     rows.rewards = rows_of("rewards", rewards, count);
     rows.terminals = reinterpret_cast<const std::uint8_t*>(rows_of("terminals", terminals, count));
-    py::array_t<bool> starts;
+    Vector<bool> starts;
     if (!starts_object.is_none()) {
       starts = booleans("starts", starts_object);
       rows.starts = reinterpret_cast<const std::uint8_t*>(rows_of("starts", starts, count));
     }
-    py::array_t<std::int64_t> lanes;
+    Vector<std::int64_t> lanes;
     if (!lanes_object.is_none()) {
       lanes = integers("lanes", lanes_object);
       rows.lanes = rows_of("lanes", lanes, count);
@@ -188,15 +200,14 @@ class Ring {
       require(chosen.size() > 0, "lanes is empty; allowed: one or more, or None for all");
       request.lanes.assign(chosen.data(), chosen.data() + chosen.size());
     }
-    const std::vector<Field> known = sample_fields(*ring, request.format);
+    const std::vector<Field>& known =
+        fields_[2 * static_cast<std::size_t>(request.format.type) + (channels_last ? 1 : 0)];
     const std::vector<const Field*> wanted = wanted_fields(known, fields, out);
     py::dict result = out.is_none() ? py::dict() : out.cast<py::dict>();
     std::vector<std::byte*> pointers(known.size(), nullptr);
     for (const Field* field : wanted) {
-      Shape shape{batch};
-      shape.insert(shape.end(), field->row_shape.begin(), field->row_shape.end());
-      if (out.is_none()) result[field->name.c_str()] = py::array(field->dtype, shape);
-      py::array array = out_array(*field, result[field->name.c_str()], shape, request.format);
+      if (out.is_none()) result[field->key] = py::array(field->dtype, batch_shape(*field, batch));
+      py::array array = out_array(*field, result[field->key], batch, request.format);
       pointers[static_cast<std::size_t>(field - known.data())] =
           static_cast<std::byte*>(array.mutable_data());
     }
@@ -268,20 +279,28 @@ class Ring {
       throw py::type_error("fields is a string; allowed: a sequence of names");
     const py::object names = fields.is_none() ? out : fields;
     for (const py::handle name : names) {
-      const std::string key = text(name);
       const auto found = std::find_if(known.begin(), known.end(),
-                                      [&](const Field& field) { return field.name == key; });
-      std::string allowed;
-      if (found == known.end())
+                                      [&](const Field& field) { return field.key.equal(name); });
+      if (found == known.end()) {
+        std::string allowed;
         for (const Field& field : known) allowed += (allowed.empty() ? "" : ", ") + field.name;
-      require(found != known.end(), "field '", key, "' is unknown; allowed: ", allowed);
-      require(out.is_none() || out.contains(name), "out has no array for field '", key, "'");
+        require(false, "field '", text(name), "' is unknown; allowed: ", allowed);
+      }
+      require(out.is_none() || py::reinterpret_borrow<py::dict>(out).contains(found->key),
+              "out has no array for field '", found->name, "'");
       wanted.push_back(&*found);
     }
     return wanted;
   }
 
-  static py::array out_array(const Field& field, const py::handle& object, const Shape& shape,
+  static Shape batch_shape(const Field& field, py::ssize_t batch) {
+    Shape shape{batch};
+    shape.insert(shape.end(), field.row_shape.begin(), field.row_shape.end());
+    return shape;
+  }
+
+  // Builds no text and no shape unless it refuses: a loop that samples into `out` calls it often.
+  static py::array out_array(const Field& field, const py::handle& object, py::ssize_t batch,
                              const StackFormat& format) {
     if (!py::isinstance<py::array>(object))
       throw py::type_error("out['" + field.name + "'] is no numpy array");
@@ -289,11 +308,17 @@ class Ring {
     // numpy has no bfloat16: its bits come in either kind of 16-bit integer.
     const bool bits = format.type == StackType::kBfloat16 && field.dtype.itemsize() == 2 &&
                       array.dtype().kind() == 'i' && array.itemsize() == 2;
-    require(bits || array.dtype().equal(field.dtype), "out['", field.name, "'] has dtype ",
-            text(array.dtype()), "; allowed: ", text(field.dtype));
-    check_shape("out['" + field.name + "']", array, shape);
+    if (!bits && !array.dtype().equal(field.dtype))
+      require(false, "out['", field.name, "'] has dtype ", text(array.dtype()),
+              "; allowed: ", text(field.dtype));
+    if (array.ndim() != static_cast<py::ssize_t>(field.row_shape.size()) + 1 ||
+        array.shape(0) != batch ||
+        !std::equal(field.row_shape.begin(), field.row_shape.end(), array.shape() + 1))
+      check_shape("out['" + field.name + "']", array, batch_shape(field, batch));
     require((array.flags() & py::array::c_style) != 0, "out['", field.name,
             "'] is not C-contiguous");
+    require((array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) != 0, "out['", field.name,
+            "'] is not aligned to its elements");
     require(array.writeable(), "out['", field.name, "'] is read-only");
     return array;
   }
@@ -329,6 +354,7 @@ class Ring {
 
   std::shared_ptr<ReplayRing> ring_;
   std::vector<Field> extras_;
+  std::vector<std::vector<Field>> fields_;  // those of each stack type, channels first and last
 };
 
 py::dict report(const Ring& self, std::int64_t lane) {

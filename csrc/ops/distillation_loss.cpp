@@ -1,6 +1,7 @@
 #include "ops/distillation_loss.hpp"
 
 #include <cmath>
+#include <limits>
 
 #include "common/check.hpp"
 
@@ -64,6 +65,19 @@ void DistillationBatch::check() const {
   require(total && policy && feature, "total, policy and feature need memory for one number each");
 }
 
+void check_call(const DistillationSettings& settings, const DistillationBatch& batch) {
+  settings.check();
+  batch.check();
+  const bool float64 = batch.logits.type == ElementType::kFloat64;
+  const double least =
+      float64 ? std::numeric_limits<double>::min() : std::numeric_limits<float>::min();
+  const double most =
+      float64 ? std::numeric_limits<double>::max() : std::numeric_limits<float>::max();
+  const double scale = settings.feature_scale;
+  require(scale == 0.0 || (least <= scale && scale <= most), "beta * feature_factor is ", scale,
+          "; allowed in ", float64 ? "float64" : "float32", ": 0, or ", least, " to ", most);
+}
+
 InstructionSet best_instruction_set() {
 #ifdef ACTORMIMIC_X86
   static const InstructionSet best = [] {
@@ -80,8 +94,7 @@ InstructionSet best_instruction_set() {
 
 void distillation_loss(const DistillationSettings& settings, const DistillationBatch& batch,
                        InstructionSet instruction_set) {
-  settings.check();
-  batch.check();
+  check_call(settings, batch);
   require(instruction_set <= best_instruction_set(), "instruction_set is ",
           static_cast<int>(instruction_set), "; this machine runs at most ",
           static_cast<int>(best_instruction_set()));

@@ -99,8 +99,7 @@ cudaError_t launch_for_types(const DistillationSettings& settings, const Distill
 
 cudaError_t distillation_loss(const DistillationSettings& settings, const DistillationBatch& batch,
                               int device, cudaStream_t stream) {
-  settings.check();
-  batch.check();
+  check_call(settings, batch);
   const DeviceGuard guard(device);
   if (guard.error() != cudaSuccess) return guard.error();
   require_memory_of(device, "total", batch.total);

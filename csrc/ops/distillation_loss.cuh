@@ -15,7 +15,7 @@ namespace actormimic::ops::cuda {
 // makes on one stream. A device has room for 160 streams and 96 captured ones. Past 96 the scratch
 // memory of the oldest capture is used again: a graph of that age must not run beside the new one.
 //
-// Throws std::invalid_argument for settings or a batch that its check() refuses and for memory of
+// Throws std::invalid_argument for settings or a batch that check_call refuses and for memory of
 // another device, std::runtime_error for a stream too many; returns what CUDA returns otherwise. A
 // row without a valid action gives NaN.
 cudaError_t distillation_loss(const DistillationSettings& settings, const DistillationBatch& batch,

@@ -59,6 +59,10 @@ struct DistillationBatch {
   void check() const;
 };
 
+// Throws std::invalid_argument if either check() does, or if feature_scale is neither 0 nor a
+// normal number of Compute: a smaller one would take the gradient of the features with it.
+void check_call(const DistillationSettings& settings, const DistillationBatch& batch);
+
 // What the kernels need of the settings, made once per call.
 template <typename T>
 struct RowFactors {
@@ -88,8 +92,9 @@ InstructionSet best_instruction_set();
 
 // Computes on the calling thread; allocates nothing. The same inputs give the same bits. NaN and
 // infinity in valid places show in the losses; masked places are never read into a sum, and their
-// gradient is exactly 0. Throws std::invalid_argument for settings or a batch that its check()
-// refuses and for a row without a valid action; then the outputs hold nothing of meaning.
+// gradient is exactly 0. Throws std::invalid_argument for settings or a batch that
+// check_call refuses and for a row without a valid action; then the outputs hold nothing of
+// meaning.
 void distillation_loss(const DistillationSettings& settings, const DistillationBatch& batch,
                        InstructionSet instruction_set = best_instruction_set());
 

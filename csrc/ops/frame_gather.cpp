@@ -33,7 +33,7 @@ void gather_as(const FrameGather& g) {
 
 void FrameGather::check() const {
   require(frame_count >= 0, "frame_count is ", frame_count, "; allowed: 0 or more");
-  require_range<std::int64_t>("stacks", stacks, 0, std::int64_t{1} << 29);
+  require_range<std::int64_t>("stacks", stacks, 0, kMaxStacks);
   require(pixels > 0 && pixels % 8 == 0, "a frame has ", pixels,
           " pixels; allowed: positive multiples of 8");
   require(type != ElementType::kFloat64, "type is float64; allowed: float32, bfloat16, float16");

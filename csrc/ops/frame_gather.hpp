@@ -10,6 +10,8 @@ namespace actormimic::ops {
 
 constexpr int kStack = 4;     // frames of one observation
 constexpr int kNoFrame = -1;  // index of a frame that is all zeros
+// A CUDA grid has at most 2^31 - 1 blocks, and each frame of a stack takes one.
+constexpr std::int64_t kMaxStacks = (std::int64_t{1} << 29) - 1;
 
 // All memory is the caller's and is not kept.
 struct FrameGather {
@@ -17,7 +19,7 @@ struct FrameGather {
   std::int64_t frame_count = 0;
   std::int64_t pixels = 0;                    // of one frame: a multiple of 8
   const std::int64_t* index = nullptr;        // [stacks, 4]: which frame, or kNoFrame; oldest first
-  std::int64_t stacks = 0;                    // at most 2^29
+  std::int64_t stacks = 0;                    // up to kMaxStacks
   void* out = nullptr;                        // [stacks, 4, pixels], aligned to 16 bytes
   ElementType type = ElementType::kBFloat16;  // of `out`; any but float64
   bool channels_last = false;                 // `out` is laid out as [stacks, pixels, 4]

@@ -60,11 +60,24 @@ void* map(int descriptor, std::size_t bytes) {
   return ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
 }
 
+// A signal undoes the call that it interrupts, and a timer's would undo one for gigabytes again and
+// again: then it goes on in pieces. The first call is for everything, because the system refuses at
+// once what can never fit, whereas pieces would fill the device (and, of a shared memory, the
+// machine) before one of them fails.
 int reserve(int descriptor, std::size_t bytes) {
-  int error;
-  do error = ::posix_fallocate(descriptor, 0, static_cast<off_t>(bytes));
-  while (error == EINTR);
-  return error;
+  constexpr std::size_t kPiece = std::size_t{8} << 20;
+  const int whole = ::posix_fallocate(descriptor, 0, static_cast<off_t>(bytes));
+  if (whole != EINTR) return whole;
+  for (std::size_t done = 0; done < bytes;) {
+    const std::size_t piece = std::min(bytes - done, kPiece);
+    const int error =
+        ::posix_fallocate(descriptor, static_cast<off_t>(done), static_cast<off_t>(piece));
+    if (error == 0)
+      done += piece;
+    else if (error != EINTR)
+      return error;
+  }
+  return 0;
 }
 
 }  // namespace

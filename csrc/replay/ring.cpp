@@ -56,6 +56,8 @@ ReplayRing ReplayRing::attach(const Location& location) {
   ensure(header.total_bytes == mapping.size(), label, " has ", mapping.size(), " bytes instead of ",
          header.total_bytes, ": truncated");
   RingShape shape = shape_of(header);
+  // Another program may have written a header whose checksum holds and whose offsets lie anywhere.
+  ensure(is_described_by(header, shape), label, " has a header that fits no ring");
   return ReplayRing(std::move(mapping), std::move(shape), location);
 }
 
@@ -89,11 +91,15 @@ void ReplayRing::append(const AppendRows& rows) {
             "; allowed: finite numbers");
   }
   const LaneClaims claims(lanes_, rows.lanes, rows.count);
-  for (std::int64_t i = 0; i < rows.count; ++i)
-    write_row(rows.lanes == nullptr ? i : rows.lanes[i], i, rows);
+  const auto lane = [&](std::int64_t i) { return rows.lanes == nullptr ? i : rows.lanes[i]; };
+  for (std::int64_t i = 0; i < rows.count; ++i) begin_row(lane(i));
+  // A streaming store may become visible before an ordinary store that precedes it, and a release
+  // fence alone does not stop it on x86: a reader would miss that its copy was overtaken.
+  std::atomic_thread_fence(std::memory_order_release);
   flush_stores();
-  for (std::int64_t i = 0; i < rows.count; ++i)
-    commit_row(rows.lanes == nullptr ? i : rows.lanes[i]);
+  for (std::int64_t i = 0; i < rows.count; ++i) write_row(lane(i), i, rows);
+  flush_stores();
+  for (std::int64_t i = 0; i < rows.count; ++i) commit_row(lane(i));
 }
 
 bool ReplayRing::starts_by_default(std::int64_t lane, std::uint64_t row) const {
@@ -101,16 +107,19 @@ bool ReplayRing::starts_by_default(std::int64_t lane, std::uint64_t row) const {
   return (previous.flags & kTerminal) != 0 || previous.action < 0;
 }
 
-// Steps 1 to 3 of ring_layout.hpp.
-void ReplayRing::write_row(std::int64_t lane, std::int64_t i, const AppendRows& rows) {
+// Steps 1 and 2 of ring_layout.hpp, but for the fence.
+void ReplayRing::begin_row(std::int64_t lane) {
   LaneControl& control = lanes_[lane];
   const std::uint64_t row = control.committed.load(std::memory_order_relaxed);
   // A writer that was killed after its commit left its row unsettled.
   if (control.settled.load(std::memory_order_relaxed) != row) settle(lane, row);
   expire(lane, row);
-
   control.begun.store(row + 1, std::memory_order_relaxed);
-  std::atomic_thread_fence(std::memory_order_release);
+}
+
+// Step 3.
+void ReplayRing::write_row(std::int64_t lane, std::int64_t i, const AppendRows& rows) {
+  const std::uint64_t row = lanes_[lane].committed.load(std::memory_order_relaxed);
   const std::uint64_t at = element(lane, row);
   streaming_copy(frames_ + at * frame_bytes_, rows.frames + i * rows.frame_stride, frame_bytes_);
   for (std::size_t e = 0; e < extras_.size(); ++e) {

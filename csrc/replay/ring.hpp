@@ -125,6 +125,7 @@ class ReplayRing {
   bool starts_by_default(std::int64_t lane, std::uint64_t row) const;
   void settle(std::int64_t lane, std::uint64_t row);
   void expire(std::int64_t lane, std::uint64_t row);
+  void begin_row(std::int64_t lane);
   void write_row(std::int64_t lane, std::int64_t i, const AppendRows& rows);
   void commit_row(std::int64_t lane);
   void take_snapshot(const SampleRequest& request, Snapshot& snapshot) const;

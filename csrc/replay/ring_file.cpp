@@ -14,6 +14,7 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <system_error>
@@ -120,12 +121,31 @@ class File {
   int descriptor_;
 };
 
+// Makes a new name in the file's folder last through a power failure. A folder that may not be read
+// or a file system that syncs none leaves that to the system.
+void sync_folder_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return;
+  const int error = ::fsync(descriptor) == 0 ? 0 : errno;
+  ::close(descriptor);
+  if (error != 0 && error != EINVAL)
+    throw std::system_error(error, std::generic_category(), "'" + folder + "' cannot be written");
+}
+
+// The temporary name of a file: no other call has it, in this process or in another one.
+std::string temporary_name(const std::string& path) {
+  static std::atomic<std::uint64_t> calls{0};
+  return detail::join(path, ".tmp-", ::getpid(), "-", calls.fetch_add(1));
+}
+
 // A file that appears under its name only when it is complete.
 class NewFile {
  public:
   explicit NewFile(const std::string& path)
       : path_(path),
-        temporary_(path + ".tmp-" + std::to_string(::getpid())),
+        temporary_(temporary_name(path)),
         file_(temporary_, O_WRONLY | O_CREAT | O_TRUNC) {}
   NewFile(const NewFile&) = delete;
   NewFile& operator=(const NewFile&) = delete;
@@ -138,6 +158,7 @@ class NewFile {
     if (::rename(temporary_.c_str(), path_.c_str()) != 0)
       throw std::system_error(errno, std::generic_category(), "'" + path_ + "' cannot be written");
     complete_ = true;
+    sync_folder_of(path_);
   }
 
  private:
@@ -195,21 +216,22 @@ const std::byte* after_magic(const RingHeader& header) {
 }
 
 std::string describe(const RingHeader& header) {
-  std::string text = detail::join(header.lanes, " lanes of ", header.rows_per_lane, " rows, stack ",
-                                  header.stack, ", frames (");
-  for (std::uint32_t d = 0; d < header.frame_dims; ++d)
-    text += detail::join(d == 0 ? "" : ", ", header.frame_shape[d]);
+  const RingShape shape = shape_of(header);
+  std::string text = detail::join(shape.lanes, " lanes of ", shape.rows_per_lane, " rows, stack ",
+                                  shape.stack, ", frames (");
+  for (std::size_t d = 0; d < shape.frame_shape.size(); ++d)
+    text += detail::join(d == 0 ? "" : ", ", shape.frame_shape[d]);
   text += "), extras [";
-  for (std::uint32_t e = 0; e < header.extra_count; ++e)
-    text += detail::join(e == 0 ? "" : ", ", header.extras[e].name, " ",
-                         std::string(header.extras[e].dtype, strnlen(header.extras[e].dtype, 8)),
-                         " x", header.extras[e].row_bytes);
+  for (std::size_t e = 0; e < shape.extras.size(); ++e)
+    text += detail::join(e == 0 ? "" : ", ", shape.extras[e].name, " ", shape.extras[e].dtype, " x",
+                         header.extras[e].row_bytes);
   return text + "]";
 }
 
 bool plausible(const LaneCursors& cursors, std::uint64_t rows_per_lane) {
   return cursors.committed <= cursors.begun && cursors.begun <= cursors.committed + 1 &&
-         cursors.settled <= cursors.committed && cursors.valid_tail <= cursors.valid_head &&
+         cursors.settled <= cursors.committed && cursors.committed <= cursors.settled + 1 &&
+         cursors.valid_tail <= cursors.valid_head &&
          cursors.valid_head - cursors.valid_tail <= rows_per_lane;
 }
 

@@ -23,15 +23,17 @@
 // A writer overwrites a slot in this order, and readers and whoever takes over after a crash
 // rely on it:
 //   1. valid_tail passes every row whose stack needs the slot's old frame;
-//   2. begun = row + 1, then a release fence;
-//   3. the frame, the extras and the RowMeta are written;
+//   2. begun = row + 1, then a fence that every later store stays behind: a release fence, and if
+//      step 3 uses stores that pass the caches, a store fence too (x86: sfence);
+//   3. the frame, the extras and the RowMeta are written, then the same fence again;
 //   4. committed = row + 1 (release);
 //   5. the rows that this one completes get kValid, then their queue entry;
 //   6. valid_head passes them (release), then settled = row + 1.
 // A reader copies and then looks at `begun`: what it copied is whole if the oldest row it touched,
-// q, still has q + rows_per_lane >= begun. A writer killed between two of these steps loses the row
-// in flight at most: the next writer of the lane repeats steps 5 and 6, which are idempotent, when
-// settled is behind committed, and writes the row `committed` anew.
+// q, still has q + rows_per_lane >= begun. An append to several lanes takes each of steps 1 to 3
+// for all of them before the next fence. A writer killed between two of these steps loses the row
+// in flight of each of its lanes at most: the next writer of the lane repeats steps 5 and 6, which
+// are idempotent, when settled is behind committed, and writes the row `committed` anew.
 #pragma once
 
 #include <atomic>

@@ -121,19 +121,37 @@ void describe(const RingShape& shape, RingHeader& header) {
   header.checksum = header_checksum(header);
 }
 
+// Counts beyond their limit are cut, and names may lack their zero.
 RingShape shape_of(const RingHeader& header) {
+  const auto sizes = [](const std::uint32_t (&shape)[kMaxDims], std::uint32_t dims) {
+    return std::vector<std::uint32_t>(shape, shape + std::min<std::size_t>(dims, kMaxDims));
+  };
   RingShape shape;
   shape.lanes = header.lanes;
   shape.rows_per_lane = header.rows_per_lane;
   shape.stack = header.stack;
-  shape.frame_shape.assign(header.frame_shape, header.frame_shape + header.frame_dims);
-  for (std::uint32_t i = 0; i < header.extra_count; ++i) {
+  shape.frame_shape = sizes(header.frame_shape, header.frame_dims);
+  for (std::size_t i = 0; i < std::min<std::size_t>(header.extra_count, kMaxExtras); ++i) {
     const ExtraHeader& extra = header.extras[i];
-    shape.extras.push_back({extra.name,
-                            std::string(extra.dtype, strnlen(extra.dtype, 8)),
-                            {extra.shape, extra.shape + extra.dims}});
+    shape.extras.push_back({std::string(extra.name, strnlen(extra.name, sizeof extra.name)),
+                            std::string(extra.dtype, strnlen(extra.dtype, sizeof extra.dtype)),
+                            sizes(extra.shape, extra.dims)});
   }
   return shape;
+}
+
+bool is_described_by(const RingHeader& header, const RingShape& shape) {
+  try {
+    check_shape(shape);
+  } catch (const std::invalid_argument&) {
+    return false;
+  }
+  RingHeader expected{};
+  describe(shape, expected);
+  constexpr std::size_t skipped = offsetof(RingHeader, version);
+  return std::memcmp(reinterpret_cast<const std::byte*>(&header) + skipped,
+                     reinterpret_cast<const std::byte*>(&expected) + skipped,
+                     sizeof(RingHeader) - skipped) == 0;
 }
 
 void check_lanes(const std::int64_t* lanes, std::int64_t count, std::int64_t all) {

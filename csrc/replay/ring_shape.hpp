@@ -31,8 +31,12 @@ void check_shape(const RingShape& shape);
 // Fills the header of a ring of a checked shape, but for the magic.
 void describe(const RingShape& shape, RingHeader& header);
 
-// The shape that a header whose checksum holds describes.
+// The shape that a header speaks of. Reads nothing outside the header, whatever its numbers are,
+// but only `is_described_by` tells whether they fit together.
 RingShape shape_of(const RingHeader& header);
+
+// Whether the header is, but for the magic, the one that `describe` makes of the shape.
+bool is_described_by(const RingHeader& header, const RingShape& shape);
 
 // What `header.checksum` should be.
 std::uint32_t header_checksum(const RingHeader& header);

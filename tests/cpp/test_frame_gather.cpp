@@ -105,6 +105,22 @@ TEST(bad_gathers_are_refused) {
   refuses([&](FrameGather& g) { g.out = memory + 8; });
 }
 
+TEST(as_many_stacks_as_a_grid_has_blocks_for_are_allowed) {
+  alignas(16) std::uint8_t memory[64] = {};
+  const std::int64_t index[4] = {};
+  FrameGather gather;
+  gather.frames = memory;
+  gather.frame_count = 1;
+  gather.pixels = 8;
+  gather.index = index;
+  gather.out = memory;
+  gather.stacks = kMaxStacks;
+  gather.check();
+  CHECK(kMaxStacks * kStack <= std::int64_t{2147483647});
+  ++gather.stacks;
+  CHECK_THROWS(gather.check(), std::invalid_argument);
+}
+
 // The known answers that its authors publish for Philox 4x32-10.
 TEST(philox_gives_the_published_numbers) {
   const std::uint64_t ones = ~std::uint64_t{0};
