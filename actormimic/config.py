@@ -1,234 +1,64 @@
-"""Every setting of a run: name, type, range, default and meaning, checked before anything runs.
+"""Every setting of a run, checked before anything runs: what each task takes.
 
-A run is described by one YAML file whose ``task`` chooses the model below that checks it.
-``preset`` lays a named set of values (``actormimic.presets``) under the file's own, ``key=value``
-overrides lie on top. Counts are ``agent_steps`` (one decision) or ``emulator_frames`` (four to a
-decision by default), never bare steps or frames, and count per game unless a docstring says
-otherwise.
+A run is described by one YAML file whose ``task`` chooses the model below that checks it; models
+are made of the sections in ``actormimic.sections``. ``preset`` lays a named set of values
+(``actormimic.presets``) under the file's own, ``key=value`` overrides lie on top.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator, model_validator
+from pydantic import Field, TypeAdapter, field_validator, model_validator
 
 from actormimic.games import canonical_name
 from actormimic.presets import PRESETS
+from actormimic.sections import (
+    NETWORK_LAYERS,
+    ActorMimicSettings,
+    CheckpointSettings,
+    Count,
+    DqnSettings,
+    EnvironmentSettings,
+    EvaluationSettings,
+    ExpertTrainingSettings,
+    ExplorationSettings,
+    NetworkSettings,
+    OptimizerSettings,
+    ReplaySettings,
+    Section,
+    TrainingSettings,
+)
 
-Positive = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
-Probability = Annotated[float, Field(ge=0.0, le=1.0)]
-PositiveFloat = Annotated[float, Field(gt=0.0)]
-
-
-class Section(BaseModel):
-    """A group of settings: unknown keys are errors, values are never coerced between types."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        strict=True,
-        frozen=True,
-        use_attribute_docstrings=True,
-        allow_inf_nan=False,
-    )
-
-
-class EnvironmentSettings(Section):
-    """The Atari environments a network trains on (Mnih et al. 2015, Extended Data Table 1)."""
-
-    num_envs: Positive = 8
-    """Environments per game that act at the same time."""
-    threads: Count = 1
-    """Threads of the emulation pool; 0 takes one for each processor."""
-    frame_skip: Positive = 4
-    """emulator_frames for which an action is repeated."""
-    pooling: Literal["exact", "stock"] = "exact"
-    """Maximum of the last two frames: ``exact``, or ale-py's way, stale if a skip ends early."""
-    maxpool_rgb: bool = False
-    """Take that maximum on RGB before the luminance, as the paper's authors do."""
-    noop_max: Count = 30
-    """The most no-ops after a reset, in ``noop_unit``."""
-    noop_min: Count = 1
-    """The fewest no-ops after a reset, in ``noop_unit``."""
-    noop_unit: Literal["agent_steps", "emulator_frames"] = "agent_steps"
-    """Unit of the no-ops; the authors count single emulator_frames."""
-    noop_after_life_loss: bool = False
-    """No-ops after each lost life too, as the authors do."""
-    life_loss_terminal: bool = True
-    """A lost life ends the return that is learned (the game goes on)."""
-    sticky_probability: Probability = 0.0
-    """Probability that the emulator repeats the last action instead."""
-    max_emulator_frames: Positive = 108_000
-    """Length at which an episode is truncated, in emulator_frames."""
-
-
-NETWORK_LAYERS = {
-    "small": ("conv1", "conv2", "conv3", "fc1"),
-    "large": ("conv1", "conv2", "conv3", "conv4", "fc1", "fc2"),
-    "nips2013": ("conv1", "conv2", "fc1"),
-}
-
-
-class NetworkSettings(Section):
-    """Architecture of a network (section 5, appendices C and D)."""
-
-    size: Literal["small", "large", "nips2013"] = "small"
-    """``small``: Mnih et al. 2015; ``large``: appendix D; ``nips2013``: Mnih et al. 2013."""
-    conv1_padding: Annotated[int, Field(ge=0, le=4)] = 0
-    """Zero padding of the first convolution; the authors' code has 1."""
-    outputs: Literal["valid", "all"] = "all"
-    """Output units: the game's ``valid`` actions only, or ``all`` 18 with a mask."""
-
-
-class OptimizerSettings(Section):
-    """The optimizer and its constants."""
-
-    kind: Literal["adam", "authors_adam", "centered_rmsprop"] = "adam"
-    """``authors_adam``: epsilon in the root, no bias correction; ``centered_rmsprop``: DQN's."""
-    learning_rate: PositiveFloat = 2.5e-4
-    """Step size."""
-    beta1: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.9
-    """Decay of Adam's first moment, or of centered RMSProp's mean gradient."""
-    beta2: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.999
-    """Decay of the second moment."""
-    epsilon: PositiveFloat = 1e-8
-    """Added to the second moment: inside the root except for ``adam``."""
-    weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
-    """lambda of eq. 8: lambda * theta is added to the gradient."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _constants_of_the_kind(cls, values: Any) -> Any:
-        # The published optimizers have constants of their own; Adam's would not do for them.
-        if isinstance(values, dict) and values.get("kind") in ("authors_adam", "centered_rmsprop"):
-            return {"beta1": 0.95, "beta2": 0.95, "epsilon": 0.01, **values}
-        return values
-
-    @model_validator(mode="after")
-    def _variance_is_positive(self) -> OptimizerSettings:
-        if self.kind == "centered_rmsprop" and self.beta1 != self.beta2:
-            raise ValueError(
-                f"beta1 is {self.beta1} and beta2 {self.beta2}; centered_rmsprop takes equal ones "
-                "(the root of v - m^2 needs means over the same gradients)"
-            )
-        return self
-
-
-class ExplorationSettings(Section):
-    """epsilon-greedy acting while training."""
-
-    start: Probability = 0.1
-    """epsilon until ``training.learn_start``, where it begins to fall."""
-    end: Probability = 0.1
-    """epsilon once annealed."""
-    anneal_agent_steps: Count = 0
-    """agent_steps over which epsilon falls linearly, counted from ``training.learn_start``."""
-
-
-class ReplaySettings(Section):
-    """The replay memory, one ring per game."""
-
-    capacity: Positive = 100_000
-    """Frames kept per game."""
-    feature_dtype: Literal["float16", "float32"] = "float16"
-    """How experts' features are stored beside the frames (used where beta is not 0)."""
-
-
-class TrainingSettings(Section):
-    """Length and rhythm of the training."""
-
-    agent_steps: Positive = 4_000_000
-    """Length, in agent_steps per game."""
-    learn_start: Count = 10_000
-    """agent_steps per game before the first update."""
-    update_period: Positive = 4
-    """agent_steps per game between updates."""
-    batch: Positive = 32
-    """Rows of one update: in all for ``dqn``, per game otherwise."""
-    log_every_agent_steps: Positive = 5_000
-    """agent_steps per game between lines of the log."""
-    overlap: bool = True
-    """Learn while the emulators step, from what was stored before; else after each step."""
-
-
-class DqnSettings(Section):
-    """Q-learning (eq. 1 and 2; Mnih et al. 2015)."""
-
-    discount: Probability = 0.99
-    """gamma."""
-    target_period: Positive = 10_000
-    """How often the target network is copied, in ``target_unit``."""
-    target_unit: Literal["agent_steps", "updates"] = "agent_steps"
-    """The released code counts agent_steps, the paper says parameter updates."""
-    double: bool = False
-    """Double Q-learning: the online network chooses the next action."""
-    n_step: Annotated[int, Field(ge=1, le=64)] = 1
-    """Steps of the return before bootstrapping."""
-    td_clip: Annotated[float, Field(ge=0.0)] = 1.0
-    """Bound of each TD error's gradient; 0 leaves it unbounded."""
-    reward_clip: Annotated[float, Field(ge=0.0)] = 1.0
-    """Bound of each reward in learning; 0 leaves it unbounded."""
-    reduction: Literal["sum", "mean"] = "sum"
-    """Sum the losses of a batch (as published) or average them."""
-
-
-class ActorMimicSettings(Section):
-    """The objective of section 3 and how the states are found."""
-
-    temperature: PositiveFloat = 1.0
-    """tau of eq. 3."""
-    objective: Literal["cross_entropy", "kl", "reverse_kl", "mse"] = "cross_entropy"
-    """Policy objective: eq. 4, or one of the alternatives people compare with."""
-    beta: Annotated[float, Field(ge=0.0)] = 0.0
-    """Weight of the feature regression in eq. 6; 0 leaves it out."""
-    feature_factor: PositiveFloat = 1.0
-    """1 for eq. 5 as printed, 0.5 for the authors' code."""
-    reduction: Literal["sum", "mean"] = "sum"
-    """Sum over a batch's rows, or their mean."""
-    acting: Literal["student", "expert", "mixture"] = "student"
-    """Who acts while training."""
-    expert_share: Probability = 0.5
-    """With ``mixture``: share of decisions that the expert takes."""
-    selection: Literal["argmax", "sample"] = "argmax"
-    """The student's non-random action: greedy (authors) or drawn from its softmax."""
-
-
-class EvaluationSettings(Section):
-    """The test epochs (section 5; facts in the README)."""
-
-    agent_steps: Positive = 125_000
-    """Length of a test epoch, in agent_steps per game."""
-    every_agent_steps: Positive = 250_000
-    """agent_steps per game of training between test epochs."""
-    epsilon: Probability = 0.05
-    """epsilon of the evaluated policy."""
-    protocol: Literal["paper", "batched"] = "paper"
-    """``paper``: one stream, completed episodes; ``batched``: lanes, every episode started."""
-    lanes: Positive = 8
-    """Environments per game with ``batched``."""
-
-
-class CheckpointSettings(Section):
-    """What a run keeps to go on after an interruption."""
-
-    every_agent_steps: Positive = 250_000
-    """agent_steps per game between checkpoints."""
-    keep: Positive = 2
-    """Checkpoints kept; only the newest carries the rings."""
-
-
-class ExpertTrainingSettings(Section):
-    """How missing experts are trained before the student."""
-
-    config: str = "expert.yaml"
-    """A ``task: dqn`` config; ``game`` is filled in."""
-    folder: str = "runs/experts"
-    """Where the experts' run folders live; later runs find them there."""
-    processes: Positive = 2
-    """Games trained side by side, each in a process of its own with one thread."""
-    overrides: list[str] = []
-    """``key=value`` on top of that config."""
+__all__ = [
+    "NETWORK_LAYERS",
+    "RUN_ADAPTER",
+    "ActorMimicRun",
+    "ActorMimicSettings",
+    "CheckpointSettings",
+    "DqnRun",
+    "DqnSettings",
+    "EnvironmentSettings",
+    "EvaluateRun",
+    "EvaluationSettings",
+    "ExpertTrainingSettings",
+    "ExplorationSettings",
+    "GamesSettings",
+    "LearningSettings",
+    "MultitaskDqnRun",
+    "NetworkSettings",
+    "OneGameSettings",
+    "OptimizerSettings",
+    "PipelineRun",
+    "ReplaySettings",
+    "RunSettings",
+    "Section",
+    "TrainingSettings",
+    "TransferRun",
+    "merge",
+    "resolve",
+    "task_models",
+]
 
 
 class RunSettings(Section):
@@ -349,7 +179,7 @@ class TransferRun(OneGameSettings):
     """The checkpoint to start from, or ``random``: the same network from random weights."""
     output_layer: Literal["reinitialize", "keep"] = "reinitialize"
     """The paper drops the softmax layer; the authors' code keeps it, masked."""
-    freeze: list[Literal["conv1", "conv2", "conv3", "conv4", "fc1", "fc2"]] = []
+    freeze: list[Literal["conv1", "conv2", "conv3", "conv4", "fc1", "fc2"]] = Field(default=[])
     """Layers whose transferred weights stay as they are."""
     dqn: DqnSettings = DqnSettings()
 

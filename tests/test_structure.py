@@ -34,6 +34,7 @@ PYTHON_FLOORS = {
     "joystick": 0,
     "presets": 0,
     "randomness": 0,
+    "sections": 0,
     "checkpoint": 1,
     "device_frames": 1,
     "environments": 1,
