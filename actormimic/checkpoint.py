@@ -2,7 +2,8 @@
 
 A *weights file* is a ``.safetensors`` whose metadata tells what the tensors are (`WeightsHeader`).
 A *training checkpoint* is a folder that is complete or absent: it is written under another name,
-synchronized to the disk and renamed, and a manifest holds the size and SHA-256 of everything in it.
+synchronized to the disk and renamed, and a manifest holds the size of everything in it and the
+SHA-256 of what carries no checksum of its own.
 Tensors lie in safetensors and values in JSON, so reading either never executes what a file says.
 """
 
@@ -174,15 +175,19 @@ class CheckpointStore:
         values: Mapping[str, Any],
         files: Mapping[str, Callable[[Path], None]] | None = None,
         transient: Collection[str] = frozenset(),
+        self_checked: Collection[str] = frozenset(),
     ) -> Path:
         """Write a checkpoint; returns its folder.
 
         Each of ``files`` is called with the path to write. Those named in ``transient`` are kept
-        in the newest checkpoint only. When anything fails, a full disk included, what was written
+        in the newest checkpoint only. Those in ``self_checked`` carry checksums of their own, which
+        their reader verifies: only their sizes are noted here, so that gigabytes are summed once
+        and not twice. When anything fails, a full disk included, what was written
         is removed and the earlier checkpoints are untouched.
 
         Raises:
-            ValueError: a file's name is not plain, or ``transient`` names none of ``files``.
+            ValueError: a file's name is not plain, or ``transient`` or ``self_checked`` names none
+                of ``files``.
             TypeError: ``values`` is not JSON.
             OSError: the checkpoint cannot be written.
         """
@@ -190,8 +195,9 @@ class CheckpointStore:
         for name in files:
             if not _NAME.match(name) or name in (_MANIFEST, _TENSORS, _VALUES):
                 raise ValueError(f"file name {name!r}; allowed: letters, digits and ._-")
-        if unknown := sorted(set(transient) - set(files)):
-            raise ValueError(f"transient names {unknown[0]!r}; allowed: {', '.join(files)}")
+        for key, names in (("transient", transient), ("self_checked", self_checked)):
+            if unknown := sorted(set(names) - set(files)):
+                raise ValueError(f"{key} names {unknown[0]!r}; allowed: {', '.join(files)}")
         text = json.dumps(values)
         older = self._complete()
         number = 1 + max((_number(path) for path in older), default=0)
@@ -208,9 +214,11 @@ class CheckpointStore:
             for name, write in files.items():
                 write(unfinished / name)
             contents = {
-                name: {"bytes": (unfinished / name).stat().st_size, "sha256": digest}
+                name: {
+                    "bytes": (unfinished / name).stat().st_size,
+                    "sha256": None if name in self_checked else _digest(unfinished / name),
+                }
                 for name in (_TENSORS, _VALUES, *files)
-                for digest in (_digest(unfinished / name),)
             }
             manifest = {
                 "format": FORMAT,
@@ -302,7 +310,9 @@ def _read(folder: Path) -> Checkpoint:
         path = folder / name
         if name in manifest["transient"] and not path.exists():
             continue
-        if path.stat().st_size != expected["bytes"] or _digest(path) != expected["sha256"]:
+        if path.stat().st_size != expected["bytes"]:
+            raise ValueError(f"{name} has not the size that was written")
+        if expected["sha256"] is not None and _digest(path) != expected["sha256"]:
             raise ValueError(f"{name} does not match its checksum")
         present.add(name)
     return Checkpoint(

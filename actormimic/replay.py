@@ -189,7 +189,7 @@ class ReplayRing:
             RuntimeError: a live thread or process is appending to one of the lanes at this moment
                 (nothing has been stored), or the ring is closed.
         """
-        self._core.append(frames, actions, rewards, terminals, starts, lanes, extras)
+        self._core.append((frames, actions, rewards, terminals), starts, lanes, extras)
 
     def sample(
         self,
@@ -254,7 +254,7 @@ class ReplayRing:
         if not 0 <= seed < 1 << 64:
             raise ValueError(f"seed is {seed}; allowed: 0 to 2^64-1")
         return self._core.sample(  # type: ignore[no-any-return]
-            batch, lanes, fields, n_step, gamma, seed, out, obs_dtype, channels_last
+            batch, (lanes, n_step, gamma, seed), fields, out, (obs_dtype, channels_last)
         )
 
     def __len__(self) -> int:

@@ -18,7 +18,15 @@ _LOCK_NAME = ".lock"
 
 # What may change when a run goes on: none of it changes what is learned, but for the order in which
 # another device or another number of threads adds up its sums.
-_FREE = ("resume", "folder", "device", "threads", "environment.threads")
+_FREE = (
+    "resume",
+    "folder",
+    "device",
+    "threads",
+    "environment.threads",
+    "replay.shared",
+    "checkpoint.compress_rings",
+)
 
 
 @contextmanager

@@ -128,6 +128,8 @@ class ReplaySettings(Section):
     """Frames kept per game."""
     feature_dtype: Literal["float16", "float32"] = "float16"
     """How experts' features are stored beside the frames (used where beta is not 0)."""
+    shared: bool = False
+    """Keep the rings in POSIX shared memory, where ``python -m actormimic.replay`` shows them."""
 
 
 class TrainingSettings(Section):
@@ -211,6 +213,8 @@ class CheckpointSettings(Section):
     """agent_steps per game between checkpoints."""
     keep: Positive = 2
     """Checkpoints kept; only the newest carries the rings."""
+    compress_rings: bool = False
+    """Deflate the rings: many times smaller files for seconds of processor time per gigabyte."""
 
 
 class ExpertTrainingSettings(Section):

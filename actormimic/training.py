@@ -10,6 +10,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 from actormimic.checkpoint import Checkpoint, CheckpointStore
 from actormimic.config import ExplorationSettings, LearningSettings
 from actormimic.environments import make_env
-from actormimic.learners.batches import Draws, Extras, ReplayBatches, make_rings
+from actormimic.learners.batches import Draws, Extras, ReplayBatches, make_rings, ring_names
 from actormimic.metrics import Progress, RunLog
 from actormimic.optim import optimizer_tensors, restore_optimizer
 from actormimic.policy import Frames, GameIndex, Policy
@@ -73,9 +74,10 @@ class Training:
         self.learner = learner
         lanes = settings.environment.num_envs
         self.env = make_env(settings.games, lanes, settings.environment)
-        self.rings = make_rings(
-            len(settings.games), settings.replay.capacity, lanes, learner.extras
-        )
+        names: list[str | None] = [None] * len(settings.games)
+        if settings.replay.shared:
+            names = [*ring_names(Path(settings.run_folder), settings.games)]
+        self.rings = make_rings(settings.replay.capacity, lanes, learner.extras, names)
         self._batches = ReplayBatches(
             self.rings,
             settings.training.batch,
@@ -221,18 +223,21 @@ class Training:
             "log": dict(log_state),
         }
         files: dict[str, Callable[[Path], Any]] = {
-            f"ring-{game}.bin": ring.save
+            f"ring-{game}.bin": partial(ring.save, compress=self.settings.checkpoint.compress_rings)
             for game, ring in zip(self.settings.games, self.rings, strict=True)
         }
         rings = frozenset(files)
         files["pool.bin"] = lambda path: path.write_bytes(self.env.clone_state())
-        return store.save(self.agent_steps, tensors, values, files, transient=rings)
+        return store.save(
+            self.agent_steps, tensors, values, files, transient=rings, self_checked=rings
+        )
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go on exactly where ``checkpoint`` was written.
 
         Raises:
-            ValueError: an older checkpoint, whose rings went when a newer one was written.
+            ValueError: an older checkpoint, whose rings went when a newer one was written, or one
+                whose rings are damaged.
         """
         tensors, values = checkpoint.tensors, checkpoint.values
         for game in self.settings.games:
@@ -250,7 +255,10 @@ class Training:
         restore_optimizer(self.learner.optimizer, tensors)
         self.env.restore_state(checkpoint.path("pool.bin").read_bytes())
         for game, ring in zip(self.settings.games, self.rings, strict=True):
-            ring.load(checkpoint.path(f"ring-{game}.bin"))
+            try:
+                ring.load(checkpoint.path(f"ring-{game}.bin"))
+            except RuntimeError as error:
+                raise ValueError(f"checkpoint {checkpoint.folder} is damaged: {error}") from error
         self._frames = tensors["frames"].numpy()
         self.iteration = values["iteration"]
         self.updates = values["updates"]
@@ -270,6 +278,8 @@ class Training:
         self.env.close()
         for ring in self.rings:
             ring.close()
+            if ring.name is not None:
+                ring.unlink()
 
 
 @contextmanager

@@ -207,6 +207,21 @@ def test_a_damaged_newest_one_is_reported_and_the_one_before_used(tmp_path, name
     assert len(lines) == 1
 
 
+def test_a_file_that_checks_itself_is_not_summed_again_but_measured(tmp_path):
+    lines = []
+    store = CheckpointStore(tmp_path, keep=2, say=lines.append)
+    folder = store.save(
+        1, tensors(), VALUES, files={"pong.ring": write_ring}, self_checked={"pong.ring"}
+    )
+    path = folder / "pong.ring"
+    path.write_bytes(bytes(path.stat().st_size))
+    assert store.newest().has("pong.ring")  # whoever reads it sees what became of it
+    path.write_bytes(b"short")
+    with pytest.raises(ValueError, match="every checkpoint in"):
+        store.newest()
+    assert "pong.ring has not the size that was written" in lines[0]
+
+
 def test_a_file_that_went_missing_is_damage(tmp_path):
     store = CheckpointStore(tmp_path, keep=2, say=lambda line: None)
     (save(store, 100) / "tensors.safetensors").unlink()
@@ -262,4 +277,6 @@ def test_wrong_saves_are_refused_before_anything_is_written(tmp_path):
         store.save(1, {}, {}, files={"../x": write_ring})
     with pytest.raises(ValueError, match="transient names 'ring'; allowed: other"):
         store.save(1, {}, {}, files={"other": write_ring}, transient={"ring"})
+    with pytest.raises(ValueError, match="self_checked names 'ring'; allowed: other"):
+        store.save(1, {}, {}, files={"other": write_ring}, self_checked={"ring"})
     assert not (tmp_path / "none").exists()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import zlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +14,7 @@ from torch import Tensor
 
 from actormimic.networks import FRAME_SHAPE, STACK
 from actormimic.randomness import Stream, derive_seed
-from actormimic.replay import ReplayRing
+from actormimic.replay import ReplayRing, list_rings, remove_ring
 
 #: Named fields beside each frame in a ring: name -> (shape, dtype).
 Extras = dict[str, tuple[tuple[int, ...], Any]]
@@ -27,11 +30,26 @@ class Draws(NamedTuple):
     """gamma of the return."""
 
 
-def make_rings(num_games: int, capacity: int, lanes: int, extras: Extras) -> list[ReplayRing]:
-    """One ring per game, each of ``capacity`` frames over ``lanes`` lanes."""
+def ring_names(folder: Path, games: Sequence[str]) -> list[str]:
+    """Names for the shared rings of a run folder; no other folder has them."""
+    whole = folder.expanduser().resolve()
+    readable = re.sub(r"[^A-Za-z0-9._-]", "_", whole.name)[:64]
+    return [f"{readable}-{zlib.crc32(bytes(whole)):08x}-{game}" for game in games]
+
+
+def make_rings(
+    capacity: int, lanes: int, extras: Extras, names: Sequence[str | None]
+) -> list[ReplayRing]:
+    """One ring per name, each of ``capacity`` frames over ``lanes`` lanes; private without a name.
+
+    A ring that a killed run left under a name is removed first: a run folder has one process.
+    """
+    left_behind = set(list_rings()).intersection(names)
+    for name in left_behind:
+        remove_ring(name)
     return [
-        ReplayRing(capacity, lanes, frame_shape=FRAME_SHAPE, stack=STACK, extras=extras)
-        for _ in range(num_games)
+        ReplayRing(capacity, lanes, frame_shape=FRAME_SHAPE, stack=STACK, extras=extras, name=name)
+        for name in names
     ]
 
 

@@ -4,9 +4,13 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
+#include <optional>
 #include <string>
 #include <system_error>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "bindings/bindings.hpp"
@@ -73,9 +77,16 @@ Vector<bool> booleans(const char* name, const py::object& object) {
   return vector_argument<bool>(name, object, "biu", "bool");
 }
 
+// Whether the array is `count` rows of shape `row`.
+template <typename Row>
+bool has_shape(const py::array& array, py::ssize_t count, const Row& row) {
+  return array.ndim() == static_cast<py::ssize_t>(row.size()) + 1 && array.shape(0) == count &&
+         std::equal(row.begin(), row.end(), array.shape() + 1);
+}
+
 template <typename T>
 const T* rows_of(const char* name, const Vector<T>& array, py::ssize_t count) {
-  check_shape(name, array, {count});
+  if (array.ndim() != 1 || array.shape(0) != count) check_shape(name, array, {count});
   return array.data();
 }
 
@@ -140,20 +151,28 @@ class Ring {
   bool closed() const { return ring_ == nullptr; }
   void close() { ring_.reset(); }
 
-  void append(const py::object& frames_object, const py::object& actions_object,
-              const py::object& rewards_object, const py::object& terminals_object,
-              const py::object& starts_object, const py::object& lanes_object,
+  // Calls of up to six arguments cost pybind11 no allocation: what belongs together comes in
+  // tuples. The row: frames, actions, rewards, terminals.
+  using Row = std::tuple<py::object, py::object, py::object, py::object>;
+  // The draws: lanes, n_step, gamma, seed.
+  using Draws = std::tuple<py::object, std::int64_t, double, std::uint64_t>;
+
+  void append(const Row& row, const py::object& starts_object, const py::object& lanes_object,
               const py::dict& extras_given) {
     const auto ring = open();
+    const auto& [frames_object, actions_object, rewards_object, terminals_object] = row;
     py::array frames = py::array::ensure(frames_object);
     if (!frames) throw py::error_already_set();
     if (!frames.dtype().is(py::dtype::of<std::uint8_t>()))
       throw py::type_error("frames has dtype " + text(frames.dtype()) + "; allowed: uint8");
     require(frames.ndim() >= 1, "frames has 0 dimensions");
     const py::ssize_t count = frames.shape(0);
-    Shape frames_shape{count};
-    for (const std::uint32_t size : ring->shape().frame_shape) frames_shape.push_back(size);
-    check_shape("frames", frames, frames_shape);
+    const std::vector<std::uint32_t>& frame_shape = ring->shape().frame_shape;
+    if (!has_shape(frames, count, frame_shape)) {
+      Shape allowed{count};
+      allowed.insert(allowed.end(), frame_shape.begin(), frame_shape.end());
+      check_shape("frames", frames, allowed);
+    }
     if (!rows_are_contiguous(frames))
       frames = py::array_t<std::uint8_t, py::array::c_style>(frames);
 
@@ -167,49 +186,50 @@ class Ring {
     rows.actions = rows_of("actions", actions, count);
     rows.rewards = rows_of("rewards", rewards, count);
     rows.terminals = reinterpret_cast<const std::uint8_t*>(rows_of("terminals", terminals, count));
-    Vector<bool> starts;
+    std::optional<Vector<bool>> starts;
     if (!starts_object.is_none()) {
       starts = booleans("starts", starts_object);
-      rows.starts = reinterpret_cast<const std::uint8_t*>(rows_of("starts", starts, count));
+      rows.starts = reinterpret_cast<const std::uint8_t*>(rows_of("starts", *starts, count));
     }
-    Vector<std::int64_t> lanes;
+    std::optional<Vector<std::int64_t>> lanes;
     if (!lanes_object.is_none()) {
       lanes = integers("lanes", lanes_object);
-      rows.lanes = rows_of("lanes", lanes, count);
+      rows.lanes = rows_of("lanes", *lanes, count);
     }
-    std::vector<py::array> extras = extra_rows(extras_given, count);
-    for (const py::array& extra : extras)
-      rows.extras.push_back(static_cast<const std::byte*>(extra.data()));
+    std::array<py::object, replay::kMaxExtras> extras;  // kept until their bytes are copied
+    extra_rows(extras_given, count, extras, rows.extras);
     py::gil_scoped_release release;
     ring->append(rows);
   }
 
-  py::dict sample(std::int64_t batch, const py::object& lanes, const py::object& fields,
-                  std::int64_t n_step, double gamma, std::uint64_t seed, const py::object& out,
-                  const std::string& obs_dtype, bool channels_last) const {
+  py::dict sample(std::int64_t batch, const Draws& draws, const py::object& fields,
+                  const py::object& out, const std::pair<std::string, bool>& layout) const {
     const auto ring = open();
     replay::SampleRequest request;
     require_range<std::int64_t>("batch", batch, 1, std::int64_t{1} << 24);
     request.batch = batch;
-    request.n_step = n_step;
-    request.gamma = gamma;
-    request.seed = seed;
+    py::object lanes;
+    std::tie(lanes, request.n_step, request.gamma, request.seed) = draws;
+    const auto& [obs_dtype, channels_last] = layout;
     request.format = stack_format(obs_dtype, channels_last);
+    std::optional<Vector<std::int64_t>> chosen;
     if (!lanes.is_none()) {
-      const auto chosen = integers("lanes", lanes);
-      require(chosen.size() > 0, "lanes is empty; allowed: one or more, or None for all");
-      request.lanes.assign(chosen.data(), chosen.data() + chosen.size());
+      chosen = integers("lanes", lanes);
+      require(chosen->size() > 0, "lanes is empty; allowed: one or more, or None for all");
+      request.lanes = chosen->data();
+      request.lane_count = chosen->size();
     }
     const std::vector<Field>& known =
         fields_[2 * static_cast<std::size_t>(request.format.type) + (channels_last ? 1 : 0)];
-    const std::vector<const Field*> wanted = wanted_fields(known, fields, out);
-    py::dict result = out.is_none() ? py::dict() : out.cast<py::dict>();
-    std::vector<std::byte*> pointers(known.size(), nullptr);
-    for (const Field* field : wanted) {
-      if (out.is_none()) result[field->key] = py::array(field->dtype, batch_shape(*field, batch));
-      py::array array = out_array(*field, result[field->key], batch, request.format);
-      pointers[static_cast<std::size_t>(field - known.data())] =
-          static_cast<std::byte*>(array.mutable_data());
+    const Wanted wanted = wanted_fields(known, fields, out);
+    py::dict result = out.is_none() ? py::dict() : py::reinterpret_borrow<py::dict>(out);
+    std::array<std::byte*, kMaxFields> pointers{};
+    for (std::size_t i = 0; i < known.size(); ++i) {
+      if (!wanted[i]) continue;
+      const Field& field = known[i];
+      if (out.is_none()) result[field.key] = py::array(field.dtype, batch_shape(field, batch));
+      py::array array = out_array(field, result[field.key], batch, request.format);
+      pointers[i] = static_cast<std::byte*>(array.mutable_data());
     }
     replay::SampleFields& to = request.out;
     to.obs = pointers[0];
@@ -219,13 +239,18 @@ class Ring {
     to.terminals = reinterpret_cast<std::uint8_t*>(pointers[4]);
     to.discounts = reinterpret_cast<float*>(pointers[5]);
     to.index = reinterpret_cast<std::int64_t*>(pointers[6]);
-    to.extras.assign(pointers.begin() + 7, pointers.end());
+    std::copy(pointers.begin() + kFixedFields, pointers.end(), to.extras.begin());
     py::gil_scoped_release release;
     ring->sample(request);
     return result;
   }
 
  private:
+  // The fields that every ring has; those of SampleFields but for the extras.
+  static constexpr std::size_t kFixedFields = 7;
+  static constexpr std::size_t kMaxFields = kFixedFields + replay::kMaxExtras;
+  using Wanted = std::array<bool, kMaxFields>;  // by position among the fields known
+
   static bool rows_are_contiguous(const py::array& frames) {
     py::ssize_t bytes = 1;
     for (py::ssize_t d = frames.ndim() - 1; d > 0; --d) {
@@ -266,13 +291,13 @@ class Ring {
     return fields;
   }
 
-  static std::vector<const Field*> wanted_fields(const std::vector<Field>& known,
-                                                 const py::object& fields, const py::object& out) {
-    std::vector<const Field*> wanted;
+  static Wanted wanted_fields(const std::vector<Field>& known, const py::object& fields,
+                              const py::object& out) {
+    Wanted wanted{};
     if (!out.is_none() && !py::isinstance<py::dict>(out))
       throw py::type_error("out is no dict of arrays");
     if (fields.is_none() && out.is_none()) {
-      for (const Field& field : known) wanted.push_back(&field);
+      std::fill_n(wanted.begin(), known.size(), true);
       return wanted;
     }
     if (py::isinstance<py::str>(fields))
@@ -288,7 +313,7 @@ class Ring {
       }
       require(out.is_none() || py::reinterpret_borrow<py::dict>(out).contains(found->key),
               "out has no array for field '", found->name, "'");
-      wanted.push_back(&*found);
+      wanted[static_cast<std::size_t>(found - known.begin())] = true;
     }
     return wanted;
   }
@@ -311,9 +336,7 @@ class Ring {
     if (!bits && !array.dtype().equal(field.dtype))
       require(false, "out['", field.name, "'] has dtype ", text(array.dtype()),
               "; allowed: ", text(field.dtype));
-    if (array.ndim() != static_cast<py::ssize_t>(field.row_shape.size()) + 1 ||
-        array.shape(0) != batch ||
-        !std::equal(field.row_shape.begin(), field.row_shape.end(), array.shape() + 1))
+    if (!has_shape(array, batch, field.row_shape))
       check_shape("out['" + field.name + "']", array, batch_shape(field, batch));
     require((array.flags() & py::array::c_style) != 0, "out['", field.name,
             "'] is not C-contiguous");
@@ -323,22 +346,23 @@ class Ring {
     return array;
   }
 
-  std::vector<py::array> extra_rows(const py::dict& given, py::ssize_t count) const {
+  void extra_rows(const py::dict& given, py::ssize_t count,
+                  std::array<py::object, replay::kMaxExtras>& kept,
+                  std::array<const std::byte*, replay::kMaxExtras>& rows) const {
     for (const auto& [name, value] : given) {
       const std::string key = text(name);
       const auto same = [&](const Field& extra) { return extra.name == key; };
       if (std::none_of(extras_.begin(), extras_.end(), same))
         throw py::type_error("append got '" + key + "', which this ring does not store");
     }
-    std::vector<py::array> rows;
-    for (const Field& extra : extras_) {
-      if (!given.contains(extra.name.c_str()))
+    for (std::size_t e = 0; e < extras_.size(); ++e) {
+      const Field& extra = extras_[e];
+      if (!given.contains(extra.key))
         throw py::type_error("append needs the extra '" + extra.name + "'");
-      py::array array = py::array::ensure(given[extra.name.c_str()]);
+      py::array array = py::array::ensure(given[extra.key]);
       if (!array) throw py::error_already_set();
-      Shape shape{count};
-      shape.insert(shape.end(), extra.row_shape.begin(), extra.row_shape.end());
-      check_shape(extra.name, array, shape);
+      if (!has_shape(array, count, extra.row_shape))
+        check_shape(extra.name, array, batch_shape(extra, count));
       if (!array.dtype().equal(extra.dtype)) {
         const py::object can_cast = py::module_::import("numpy").attr("can_cast");
         if (!can_cast(array.dtype(), extra.dtype, "same_kind").cast<bool>())
@@ -347,9 +371,9 @@ class Ring {
         array = array.attr("astype")(extra.dtype);
       }
       if ((array.flags() & py::array::c_style) == 0) array = array.attr("copy")("order"_a = "C");
-      rows.push_back(array);
+      rows[e] = static_cast<const std::byte*>(array.data());
+      kept[e] = std::move(array);
     }
-    return rows;
   }
 
   std::shared_ptr<ReplayRing> ring_;

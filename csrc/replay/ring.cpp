@@ -82,8 +82,9 @@ void ReplayRing::append(const AppendRows& rows) {
             " lanes; name the lanes to append to some only");
   else
     check_lanes(rows.lanes, rows.count, shape_.lanes);
-  require(rows.extras.size() == extras_.size(), "append got ", rows.extras.size(),
-          " extras; the ring has ", extras_.size());
+  for (std::size_t e = 0; e < extras_.size(); ++e)
+    require(rows.extras[e] != nullptr, "append got no rows for extra '", shape_.extras[e].name,
+            "'");
   for (std::int64_t i = 0; i < rows.count; ++i) {
     require(-1 <= rows.actions[i] && rows.actions[i] <= std::numeric_limits<std::int16_t>::max(),
             "actions[", i, "] is ", rows.actions[i], "; allowed: -1 to 32767");

@@ -6,6 +6,7 @@
 // another. `save` and `load` need the writers to pause and `load` the readers too.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -27,7 +28,8 @@ struct AppendRows {
   const float* rewards = nullptr;           // [count], finite
   const std::uint8_t* terminals = nullptr;  // [count]
   const std::uint8_t* starts = nullptr;     // [count], or null for the default
-  std::vector<const std::byte*> extras;     // [count][row_bytes] each, in the ring's order
+  // [count][row_bytes] each, in the ring's order; all that the ring has.
+  std::array<const std::byte*, kMaxExtras> extras{};
 };
 
 // Where a sample is written; a null pointer leaves the field out. B is the batch, S the stack.
@@ -39,14 +41,15 @@ struct SampleFields {
   float* discounts = nullptr;         // [B] gamma^k, or 0 after a terminal
   std::uint8_t* terminals = nullptr;  // [B]
   std::int64_t* index = nullptr;      // [B] slots in [0, capacity)
-  std::vector<std::byte*> extras;     // [B][row_bytes] each, in the ring's order
+  std::array<std::byte*, kMaxExtras> extras{};  // [B][row_bytes] each, in the ring's order
 };
 
 struct SampleRequest {
   std::int64_t batch = 0;
-  std::vector<std::int64_t> lanes;  // distinct; empty for all
-  std::int64_t n_step = 1;          // at least 1
-  double gamma = 1.0;               // 0 to 1
+  const std::int64_t* lanes = nullptr;  // [lane_count], distinct; null for all
+  std::int64_t lane_count = 0;
+  std::int64_t n_step = 1;  // at least 1
+  double gamma = 1.0;       // 0 to 1
   std::uint64_t seed = 0;
   StackFormat format;
   SampleFields out;
@@ -79,7 +82,8 @@ class ReplayRing {
   void append(const AppendRows& rows);
 
   // Draws `batch` rows uniformly from the valid rows of the lanes asked for and writes the fields
-  // asked for. The same request on the same content gives the same rows. std::invalid_argument if
+  // asked for. Allocates nothing from the second call of a thread on, unless the batch grows. The
+  // same request on the same content gives the same rows. std::invalid_argument if
   // there is no valid row; std::runtime_error if writers overtake every one of many attempts.
   void sample(const SampleRequest& request) const;
 

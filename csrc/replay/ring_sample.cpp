@@ -31,8 +31,8 @@ struct ReplayRing::Snapshot {
 };
 
 void ReplayRing::take_snapshot(const SampleRequest& request, Snapshot& snapshot) const {
-  const bool all = request.lanes.empty();
-  const std::size_t count = all ? shape_.lanes : request.lanes.size();
+  const bool all = request.lanes == nullptr;
+  const std::size_t count = all ? shape_.lanes : static_cast<std::size_t>(request.lane_count);
   snapshot.lanes.resize(count);
   snapshot.tails.resize(count);
   snapshot.ends.resize(count);
@@ -46,8 +46,9 @@ void ReplayRing::take_snapshot(const SampleRequest& request, Snapshot& snapshot)
     sum += control.valid_head.load(std::memory_order_acquire) - snapshot.tails[i];
     snapshot.ends[i] = sum;
   }
-  require(sum > 0, "nothing to sample: ", location_.label(), " holds no valid row",
-          all ? "" : " in the lanes asked for");
+  if (sum == 0)
+    require(false, "nothing to sample: ", location_.label(), " holds no valid row",
+            all ? "" : " in the lanes asked for");
 }
 
 void ReplayRing::sample(const SampleRequest& request) const {
@@ -55,9 +56,7 @@ void ReplayRing::sample(const SampleRequest& request) const {
   require_range<std::int64_t>("n_step", request.n_step, 1, std::int64_t{1} << 31);
   require(request.gamma >= 0.0 && request.gamma <= 1.0, "gamma is ", request.gamma,
           "; allowed: 0 to 1");
-  require(request.out.extras.size() == extras_.size(), "out has ", request.out.extras.size(),
-          " extras; the ring has ", extras_.size());
-  check_lanes(request.lanes.data(), static_cast<std::int64_t>(request.lanes.size()), shape_.lanes);
+  if (request.lanes != nullptr) check_lanes(request.lanes, request.lane_count, shape_.lanes);
 
   // Kept by each thread, so that a loop that samples allocates nothing.
   static thread_local Snapshot snapshot;
@@ -87,7 +86,7 @@ void ReplayRing::sample(const SampleRequest& request) const {
          ++attempt) {
       ensure(attempt < kMaxAttempts, "writers overtook ", kMaxAttempts,
              " draws in a row: ", location_.label(), " is too small for their pace");
-      Snapshot fresh;
+      static thread_local Snapshot fresh;
       take_snapshot(request, fresh);
       draw = fresh.at(bounded(random_bits(request.seed, i, attempt), fresh.ends.back()));
       look_up(draw);

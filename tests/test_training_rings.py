@@ -1,0 +1,86 @@
+"""Where a training keeps its rings, and what a checkpoint makes of them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_training import make_learner, run_training, settings, weights
+
+from actormimic.checkpoint import CheckpointStore
+from actormimic.learners.batches import ring_names
+from actormimic.replay import ReplayRing, list_rings, main
+from actormimic.training import Training
+
+
+def newest_ring(folder: Path) -> Path:
+    return CheckpointStore(folder / "checkpoints", 2).newest().path("ring-breakout.bin")
+
+
+def test_an_inspector_joins_the_rings_of_a_live_run(tmp_path: Path, capsys):
+    folder = str(tmp_path / "a run")
+    run = settings("actor_mimic", replay={"shared": True}, folder=folder)
+    names = ring_names(Path(folder), run.games)
+    assert names[0].startswith("a_run-")
+    assert set(names).isdisjoint(ring_names(tmp_path / "other", run.games))
+    training = Training(run, make_learner(run))
+    steps = training.steps()
+    for _ in range(15):
+        next(steps)
+    assert set(names) <= set(list_rings())
+    with ReplayRing.attach(name=names[1]) as joined:
+        own = training.rings[1]
+        assert len(joined) == len(own) > 0
+        np.testing.assert_array_equal(
+            joined.sample(16, seed=3)["obs"], own.sample(16, seed=3)["obs"]
+        )
+    assert main(["--inspect", names[0]]) == 0
+    assert "extra expert_q: float32 (18,)" in capsys.readouterr().out
+    training.close()
+    assert set(names).isdisjoint(list_rings())
+
+
+def test_rings_that_a_killed_run_left_are_replaced(tmp_path: Path):
+    run = settings(replay={"shared": True}, folder=str(tmp_path))
+    (name,) = ring_names(tmp_path, run.games)
+    ReplayRing(64, 2, frame_shape=(3, 2), name=name)
+    training = Training(run, make_learner(run))
+    assert training.rings[0].frame_shape == (84, 84)
+    training.close()
+
+
+def test_where_the_rings_lie_changes_nothing_that_is_learned(tmp_path: Path):
+    ends = []
+    for shared in (False, True):
+        run = settings(replay={"shared": shared}, folder=str(tmp_path / str(shared)))
+        learner = make_learner(run)
+        run_training(run, learner, tmp_path / str(shared))
+        ends.append(weights(learner))
+    assert ends[0] == ends[1]
+
+
+def test_compressed_rings_are_smaller_and_come_back_the_same(tmp_path: Path):
+    sizes, ends = [], []
+    for compress in (False, True):
+        folder = tmp_path / str(compress)
+        for agent_steps in (60, 90):  # the second one goes on from the first one's rings
+            run = settings(
+                training={"agent_steps": agent_steps}, checkpoint={"compress_rings": compress}
+            )
+            learner = make_learner(run)
+            run_training(run, learner, folder)
+        sizes.append(newest_ring(folder).stat().st_size)
+        ends.append(weights(learner))
+    assert sizes[1] < sizes[0] / 4
+    assert ends[0] == ends[1]
+
+
+def test_a_damaged_ring_is_refused_by_the_checksum_of_its_own(tmp_path: Path):
+    run = settings()
+    run_training(run, make_learner(run), tmp_path)
+    ring = newest_ring(tmp_path)
+    content = bytearray(ring.read_bytes())
+    content[len(content) // 2] ^= 1
+    ring.write_bytes(content)
+    later = settings(training={"agent_steps": 120})
+    with pytest.raises(ValueError, match=r"checkpoint .* is damaged: '.*ring-breakout.bin' is dam"):
+        run_training(later, make_learner(later), tmp_path)
