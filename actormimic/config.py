@@ -21,6 +21,7 @@ from actormimic.sections import (
     DqnSettings,
     EnvironmentSettings,
     EvaluationSettings,
+    ExpertFile,
     ExpertTrainingSettings,
     ExplorationSettings,
     NetworkSettings,
@@ -41,6 +42,7 @@ __all__ = [
     "EnvironmentSettings",
     "EvaluateRun",
     "EvaluationSettings",
+    "ExpertFile",
     "ExpertTrainingSettings",
     "ExplorationSettings",
     "GamesSettings",
@@ -200,8 +202,12 @@ class ActorMimicRun(LearningSettings):
 
     task: Literal["actor_mimic"]
     actor_mimic: ActorMimicSettings = ActorMimicSettings()
-    experts: Literal["train", "bundled"] | dict[str, str] = "train"
-    """Per game a file or ``bundled``; or for all games ``bundled`` or ``train`` (train them)."""
+    experts: Literal["train", "bundled"] | dict[str, str | ExpertFile] = "train"
+    """Per game a file, run folder or ``bundled``; or for all ``bundled`` or ``train`` (train them).
+
+    Files of other libraries may need ``{file: PATH, pixels: unit or bytes, actions: [ALE's number
+    of each output]}``, where the game's action set or the file does not say it.
+    """
     expert_training: ExpertTrainingSettings = ExpertTrainingSettings()
 
     @field_validator("experts")

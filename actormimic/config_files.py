@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 from actormimic.config import (
     ActorMimicRun,
     EvaluateRun,
+    ExpertFile,
     OneGameSettings,
     PipelineRun,
     RunSettings,
@@ -206,7 +207,10 @@ def check_sources(settings: RunSettings) -> None:
     if isinstance(settings, TransferRun | EvaluateRun) and settings.source not in RESERVED_SOURCES:
         named["source"] = settings.source
     if isinstance(settings, ActorMimicRun) and isinstance(settings.experts, dict):
-        named = {f"experts.{game}": source for game, source in settings.experts.items()}
+        named = {
+            f"experts.{game}": source.file if isinstance(source, ExpertFile) else source
+            for game, source in settings.experts.items()
+        }
     for key, source in named.items():
         if source not in RESERVED_SOURCES and not Path(source).expanduser().exists():
             raise ValueError(
@@ -222,6 +226,16 @@ def plain_values(settings: RunSettings) -> dict[str, Any]:
         values = {"game" if key == "games" else key: value for key, value in values.items()}
         values["game"] = settings.games[0]
     return {"task": values.pop("task"), **values}
+
+
+def flat_values(values: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested mappings of settings as one mapping of dotted names."""
+    if not isinstance(values, dict):
+        return {prefix: values}
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= flat_values(value, f"{prefix}.{key}" if prefix else key)
+    return flat
 
 
 def to_yaml(settings: RunSettings) -> str:
@@ -311,7 +325,7 @@ def _explain(details: Any, model: type[BaseModel]) -> tuple[str, str]:
     if issubclass(model, OneGameSettings) and names[:1] == ["games"]:
         key = "game"
         found = found[0] if isinstance(found, list) and found else found
-    if kind == "extra_forbidden":
+    if kind == "extra_forbidden" and field is None:
         prefix = "".join(f"{name}." for name in names)
         unknown = f"{prefix}{location[len(names)]}"
         allowed = [f"{prefix}{name}" for name in _keys(section)]

@@ -8,6 +8,8 @@ from typing import Any
 from actormimic.config import EnvironmentSettings
 from actormimic.envs import AtariVectorEnv
 
+_ENDLESS_EMULATOR_FRAMES = 2_000_000_000  # the pool's largest: more than a year of play
+
 
 def make_env(
     games: Sequence[str], lanes_per_game: int, settings: EnvironmentSettings, **view: Any
@@ -34,7 +36,7 @@ def make_env(
         reward_clipping=False,
         full_action_space=True,
         repeat_action_probability=settings.sticky_probability,
-        max_num_frames_per_episode=settings.max_emulator_frames,
+        max_num_frames_per_episode=settings.max_emulator_frames or _ENDLESS_EMULATOR_FRAMES,
         **view,
         extra_infos=True,
     )

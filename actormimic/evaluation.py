@@ -17,7 +17,7 @@ import torch
 from actormimic.config import EnvironmentSettings, EvaluationSettings
 from actormimic.environments import make_env, whole_games
 from actormimic.policy import Frames, GameIndex, Policy
-from actormimic.randomness import Stream, derive_seed, generator
+from actormimic.randomness import Stream, derive_pool_seed, generator
 
 Observer = Callable[[Frames, GameIndex], None]
 
@@ -80,7 +80,7 @@ def evaluate(
         active = np.ones(total, dtype=np.bool_)
         starting = np.zeros(total, dtype=np.bool_)
         returns: list[list[float]] = [[] for _ in policy.games]
-        frames, _ = env.reset(seed=derive_seed(seed, Stream.ENVIRONMENT, 1) % 2**31)
+        frames, _ = env.reset(seed=derive_pool_seed(seed, total, Stream.ENVIRONMENT, 1))
         number = 0
         while active.any():
             if asked_to_stop():
@@ -112,6 +112,22 @@ def evaluate(
         counted = [float(running[of_game][0])] if partial else returns[game]
         scores[name] = GameScore(name, tuple(counted), int(steps[of_game].sum()), partial)
     return scores
+
+
+def epoch_in_words(settings: EvaluationSettings, environment: EnvironmentSettings) -> str:
+    """What a test epoch under these settings is, as captions have it."""
+    length = f"{settings.agent_steps:,} agent steps per game, epsilon {settings.epsilon}"
+    if settings.protocol == "paper":
+        how = "one stream, completed episodes"
+    else:
+        how = f"every episode that starts within them, over {settings.lanes} lanes"
+    unit = environment.noop_unit.replace("_", " ")
+    starts = f"{environment.noop_min} to {environment.noop_max} no-ops ({unit}) at the start"
+    if environment.sticky_probability:
+        starts += f", sticky actions with probability {environment.sticky_probability}"
+    if environment.max_emulator_frames:
+        starts += f", at most {environment.max_emulator_frames:,} emulator frames per episode"
+    return f"{length}; {how}; {starts}"
 
 
 class ImitationProbe:

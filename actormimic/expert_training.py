@@ -15,9 +15,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from actormimic.config import ActorMimicRun, DqnRun, RunSettings
+from actormimic.config import ActorMimicRun, DqnRun, ExpertFile, RunSettings
 from actormimic.config_files import load_settings, plain_values
-from actormimic.experts import load
 
 Say = Callable[[str], None]
 
@@ -25,18 +24,21 @@ Say = Callable[[str], None]
 _INCIDENTAL = ("name", "folder", "resume", "device", "threads", "checkpoint", "evaluation")
 
 
-def expert_sources(settings: ActorMimicRun, say: Say) -> dict[str, str]:
+def given_experts(settings: ActorMimicRun) -> dict[str, str | ExpertFile]:
+    """The experts that are not to be trained: where each of their games' is."""
+    if settings.experts == "bundled":
+        return dict.fromkeys(settings.games, "bundled")
+    return dict(settings.experts) if isinstance(settings.experts, dict) else {}
+
+
+def expert_sources(settings: ActorMimicRun, say: Say) -> dict[str, str | ExpertFile]:
     """Where each game's expert is; those that are nowhere yet are trained now.
 
     Raises:
         KeyboardInterrupt: after a Ctrl-C, once the experts in training are saved.
         ValueError: an expert's training failed; says its last words.
     """
-    if settings.experts == "bundled":
-        return dict.fromkeys(settings.games, "bundled")
-    given = dict(settings.experts) if isinstance(settings.experts, dict) else {}
-    for game, source in given.items():
-        load(source, game)  # a wrong one is refused now, not after hours of training the others
+    given = given_experts(settings)
     waiting: list[tuple[str, Path, list[str]]] = []
     for game in settings.games:
         if game in given:

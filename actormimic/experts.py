@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,9 @@ import torch
 from torch import Tensor
 
 from actormimic.checkpoint import load_weights
-from actormimic.games import canonical_name
+from actormimic.config import ExpertFile, NetworkSettings
+from actormimic.foreign_weights import read_foreign
+from actormimic.games import OLDER_MINIMAL_ACTIONS, canonical_name, minimal_actions
 from actormimic.networks import NUM_ACTIONS, AtariNetwork, described_network
 from actormimic.policy import (
     Actions,
@@ -23,13 +24,17 @@ from actormimic.policy import (
     weights_path,
 )
 
+BUNDLED = Path(__file__).parent / "weights"
+"""Where the package's own experts and their cards are."""
+
 
 @dataclass(frozen=True)
 class Expert:
     """A teacher of one game.
 
-    ``network`` maps frames uint8 [B, 4, 84, 84] to Q-values [B, 18] in ALE's action numbers (0 for
-    actions that are not the game's) and features [B, D]. Its weights never change.
+    ``network`` maps frames uint8 [B, 4, 84, 84] to Q-values [B, 18] in ALE's action numbers and
+    features [B, D]; its weights never change. ``actions`` are the game's minimal set, or fewer
+    where the network has outputs for some of them only; the other Q-values mean nothing.
     """
 
     game: str
@@ -44,15 +49,18 @@ class Expert:
 
 
 def load(
-    source: str | Path,
+    source: str | Path | ExpertFile,
     game: str,
     device: str = "cpu",
     precision: torch.dtype = torch.float32,
 ) -> Expert:
-    """Read an expert of ``game``.
+    """Read an expert of ``game``. Nothing in the file is executed, whoever wrote it.
 
     Args:
-        source: A weights file of this project, a run folder, or ``bundled`` for the package's own.
+        source: A weights file of this project, a run folder, ``bundled`` for the package's own, or
+            a file of another library: a Stable-Baselines3 DQN ``.zip`` or a state dict (CleanRL's
+            or a plain one) of the 2013 or the 2015 network. An `ExpertFile` says of the latter what
+            it does not say itself.
         game: The game in ALE's name.
         device: Where it is to compute.
         precision: Arithmetic of its hidden layers.
@@ -61,32 +69,99 @@ def load(
         ValueError: no such file, a damaged or foreign one, or an expert of another game.
     """
     game = canonical_name(game)
-    path = bundled_path(game) if str(source) == "bundled" else weights_path(Path(source))
+    wanted = source if isinstance(source, ExpertFile) else ExpertFile(file=str(source))
+    if wanted.file == "bundled":
+        path = bundled_path(game)
+    else:
+        path = weights_path(Path(wanted.file).expanduser())
+    read = _read_own if path.suffix == ".safetensors" else _read_foreign
+    network, actions = read(path, wanted, game, precision)
+    network.to(device).eval().requires_grad_(False)
+    return Expert(game, actions, network)
+
+
+def _read_own(
+    path: Path, wanted: ExpertFile, game: str, precision: torch.dtype
+) -> tuple[AtariNetwork, tuple[int, ...]]:
     tensors, header = load_weights(path)
     if list(header.games) != [game]:
         raise ValueError(
             f"{path} plays {', '.join(header.games)}; an expert of {game} alone is expected"
         )
-    network = described_network(header.network, header.action_sets, precision)
+    for name in ("pixels", "actions"):
+        if getattr(wanted, name) is not None:
+            raise ValueError(f"{name} is given for {path}, which says so itself; allowed: null")
+    actions = header.action_sets[0]
+    if not set(actions) <= set(minimal_actions(game)):
+        raise ValueError(f"{path} has actions that {game} has not; allowed: {_listed(game)}")
     try:
+        network = described_network(header.network, [actions], precision)
         network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
-    except RuntimeError as error:
+    except (RuntimeError, TypeError, ValueError) as error:
         message = " ".join(str(error).split())
         raise ValueError(f"{path} does not hold the network it describes: {message}") from error
-    network.to(device).eval().requires_grad_(False)
-    return Expert(game, tuple(header.action_sets[0]), network)
+    return network, actions
+
+
+def _read_foreign(
+    path: Path, wanted: ExpertFile, game: str, precision: torch.dtype
+) -> tuple[AtariNetwork, tuple[int, ...]]:
+    weights = read_foreign(path)
+    if None not in (weights.pixels, wanted.pixels) and weights.pixels != wanted.pixels:
+        raise ValueError(
+            f"pixels is {wanted.pixels!r}, but {path} says {weights.pixels!r}; allowed: null"
+        )
+    actions = _head_actions(path, weights.outputs, wanted.actions, game)
+    settings = NetworkSettings.model_validate(
+        {"size": weights.size, "outputs": "valid" if len(actions) < NUM_ACTIONS else "all"}
+    )
+    network = AtariNetwork(settings, [actions], precision=precision)
+    tensors = dict(weights.tensors)
+    if (wanted.pixels or weights.pixels) == "bytes":
+        first = next(name for name in tensors if name.endswith("conv1.weight"))
+        tensors[first] = tensors[first] * 255  # AtariNetwork takes pixels in [0, 1]
+    network.load_state_dict(tensors)
+    valid = set(minimal_actions(game))
+    return network, tuple(sorted(set(actions) & valid))
+
+
+def _head_actions(
+    path: Path, outputs: int, given: Sequence[int] | None, game: str
+) -> tuple[int, ...]:
+    """ALE's number of each output of a head that does not say which actions it has."""
+    minimal = minimal_actions(game)
+    if given is not None:
+        if len(given) != outputs:
+            raise ValueError(
+                f"actions has {len(given)} entries, but {path} has {outputs} outputs; "
+                "allowed: one for each"
+            )
+        if len(set(given)) < outputs or not set(given) <= set(minimal):
+            raise ValueError(
+                f"actions is {list(given)}; allowed for {game}: each once of {_listed(game)}"
+            )
+        return tuple(given)
+    if outputs == len(minimal):
+        return minimal
+    if outputs == NUM_ACTIONS:
+        return tuple(range(NUM_ACTIONS))
+    hint = "actions: [...]"
+    older = OLDER_MINIMAL_ACTIONS.get(game, ())
+    if outputs == len(older):
+        hint += f" (the emulator of the paper's authors had {list(older)})"
+    raise ValueError(
+        f"{path} has {outputs} outputs; expected for {game}: {len(minimal)} ({_listed(game)}) or "
+        f"{NUM_ACTIONS}, or their numbers in ALE as {hint}"
+    )
+
+
+def _listed(game: str) -> str:
+    return ", ".join(map(str, minimal_actions(game)))
 
 
 def bundled_games() -> list[str]:
     """Games that have an expert in the package."""
-    folder = resources.files("actormimic") / "weights"
-    if not folder.is_dir():
-        return []
-    return sorted(
-        entry.name.removesuffix(".safetensors")
-        for entry in folder.iterdir()
-        if entry.name.endswith(".safetensors")
-    )
+    return sorted(path.stem for path in BUNDLED.glob("*.safetensors"))
 
 
 def bundled_path(game: str) -> Path:
@@ -95,7 +170,7 @@ def bundled_path(game: str) -> Path:
     Raises:
         ValueError: there is none; names those there are.
     """
-    path = Path(str(resources.files("actormimic") / "weights")) / f"{game}.safetensors"
+    path = BUNDLED / f"{game}.safetensors"
     if not path.is_file():
         known = ", ".join(bundled_games()) or "none yet"
         raise ValueError(f"no bundled expert of {game}; bundled: {known}")
@@ -107,8 +182,9 @@ class ExpertsPolicy:
 
     def __init__(self, experts: Sequence[Expert]) -> None:
         self.games = tuple(expert.game for expert in experts)
+        self.action_sets = [expert.actions for expert in experts]
         self._experts = list(experts)
-        self._masks = action_masks([expert.actions for expert in experts])
+        self._masks = action_masks(self.action_sets)
         self._device = next(experts[0].network.parameters()).device
         self._valid = torch.from_numpy(self._masks).to(self._device)
         self.feature_widths = [expert.network.feature_size for expert in experts]
@@ -149,7 +225,7 @@ class ExpertsPolicy:
 
 
 def experts_policy(
-    sources: Mapping[str, str | Path],
+    sources: Mapping[str, str | Path | ExpertFile],
     device: str = "cpu",
     precision: torch.dtype = torch.float32,
 ) -> ExpertsPolicy:

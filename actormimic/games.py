@@ -14,6 +14,7 @@ __all__ = [
     "GAMES",
     "MINIMAL_ACTIONS",
     "MULTITASK_GAMES",
+    "OLDER_MINIMAL_ACTIONS",
     "REFERENCE_SCORES",
     "TRANSFER_SOURCES",
     "TRANSFER_TARGETS",
@@ -193,6 +194,9 @@ MINIMAL_ACTIONS: dict[str, tuple[int, ...]] = {
     "zaxxon": tuple(range(18)),
 }
 """ALE's minimal action set of each of the games that it can load, by name."""
+
+OLDER_MINIMAL_ACTIONS: dict[str, tuple[int, ...]] = {"pong": (0, 3, 4)}
+"""Minimal action sets that the paper's emulator had (xitari, ``games/supported/Pong.cpp``)."""
 
 GAMES = tuple(MINIMAL_ACTIONS)
 """All games that ALE can load, by name."""

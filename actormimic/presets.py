@@ -34,6 +34,7 @@ _AUTHORS_ENVIRONMENT = {
     "maxpool_rgb": True,
     "noop_unit": "emulator_frames",
     "noop_after_life_loss": True,
+    "max_emulator_frames": 0,
 }
 
 _DQN_PAPER: dict[str, Any] = {

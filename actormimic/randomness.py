@@ -36,6 +36,11 @@ def derive_seed(seed: int, stream: Stream, *counters: int) -> int:
     return value >> 1
 
 
+def derive_pool_seed(seed: int, lanes: int, stream: Stream, *counters: int) -> int:
+    """A seed for a pool whose lane i takes ``seed + i``, all of them below 2**31, as ALE's are."""
+    return derive_seed(seed, stream, *counters) % 2**31 % (2**31 - lanes + 1)
+
+
 def generator(seed: int, stream: Stream, *counters: int) -> np.random.Generator:
     """numpy's generator seeded by :func:`derive_seed`."""
     return np.random.Generator(np.random.Philox(key=derive_seed(seed, stream, *counters)))

@@ -1,7 +1,8 @@
 """``python -m actormimic.run CONFIG [key=value ...]``: check a config, then run what it describes.
 
-Everything a user can get wrong is checked before torch is imported or a file is made, and ends in
-one line on stderr and exit code 2. An interrupted run (Ctrl-C or SIGTERM) exits with 130.
+Everything a user can get wrong is checked before a file is made (and before torch is imported, but
+for networks that the settings name), and ends in one line on stderr and exit code 2. An interrupted
+run (Ctrl-C or SIGTERM) exits with 130.
 """
 
 from __future__ import annotations
@@ -22,7 +23,15 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 from tqdm import tqdm
 
-from actormimic.config import GamesSettings, OneGameSettings, RunSettings, task_models
+from actormimic.config import (
+    ActorMimicRun,
+    EvaluateRun,
+    GamesSettings,
+    OneGameSettings,
+    PipelineRun,
+    RunSettings,
+    task_models,
+)
 from actormimic.config_files import (
     SHIPPED,
     check_sources,
@@ -56,6 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = load_settings(config, overrides)
         check_sources(settings)
+        if _names_networks(settings):
+            from actormimic.tasks import check_networks  # brings torch, so only where it is needed
+
+            check_networks(settings)
         with open_run_folder(settings) as folder:
             return _run(settings, folder, [config, *overrides])
     except (ValueError, OSError) as error:
@@ -111,7 +124,7 @@ def _run(settings: RunSettings, folder: Path, words: list[str]) -> int:
 
     previous = signal.signal(signal.SIGTERM, interrupt)
     try:
-        from actormimic.tasks import run_task  # brings torch, so only once everything is checked
+        from actormimic.tasks import run_task  # brings torch, so only once the rest is checked
 
         run_task(settings, folder, _say)
     except KeyboardInterrupt:
@@ -122,6 +135,15 @@ def _run(settings: RunSettings, folder: Path, words: list[str]) -> int:
     finally:
         signal.signal(signal.SIGTERM, previous)
     return 0
+
+
+def _names_networks(settings: RunSettings) -> bool:
+    """Whether the settings may name a network that is there already."""
+    if isinstance(settings, ActorMimicRun):
+        return settings.experts != "train"
+    if isinstance(settings, EvaluateRun):
+        return settings.source != "random"
+    return isinstance(settings, PipelineRun)
 
 
 def _say(text: str) -> None:

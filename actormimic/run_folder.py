@@ -8,10 +8,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from actormimic.config import RunSettings
-from actormimic.config_files import check_settings, plain_values, read_config, to_yaml
+from actormimic.config_files import (
+    check_settings,
+    flat_values,
+    plain_values,
+    read_config,
+    to_yaml,
+)
 
 CONFIG_NAME = "config.yaml"
 _LOCK_NAME = ".lock"
@@ -74,10 +79,10 @@ def check_run_folder(folder: Path, settings: RunSettings) -> None:
     if settings.resume == "never":
         raise ValueError(f"resume is 'never', but {folder} holds a run; allowed: a new folder")
     try:
-        before = _flat(plain_values(check_settings(read_config(config))))
+        before = flat_values(plain_values(check_settings(read_config(config))))
     except ValueError as error:
         raise ValueError(f"{config} is not of this version: {error}") from error
-    now = _flat(plain_values(settings))
+    now = flat_values(plain_values(settings))
     for key in dict.fromkeys([*now, *before]):
         if key not in _FREE and now.get(key) != before.get(key):
             raise ValueError(
@@ -109,12 +114,3 @@ def _write_config(folder: Path, settings: RunSettings) -> None:
     unfinished = folder / f".{CONFIG_NAME}.unfinished"
     unfinished.write_text(to_yaml(settings), encoding="utf-8")
     os.replace(unfinished, folder / CONFIG_NAME)
-
-
-def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(values, dict):
-        return {prefix: values}
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= _flat(value, f"{prefix}.{key}" if prefix else key)
-    return flat

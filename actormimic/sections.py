@@ -54,8 +54,8 @@ class EnvironmentSettings(Section):
     """A lost life ends the return that is learned (the game goes on)."""
     sticky_probability: Probability = 0.0
     """Probability that the emulator repeats the last action instead."""
-    max_emulator_frames: Positive = 108_000
-    """Length at which an episode is truncated, in emulator_frames."""
+    max_emulator_frames: Annotated[int, Field(ge=0, le=2_000_000_000)] = 108_000
+    """Length at which an episode is truncated, in emulator_frames; 0: no limit (authors)."""
 
 
 NETWORK_LAYERS = {
@@ -215,6 +215,17 @@ class CheckpointSettings(Section):
     """Checkpoints kept; only the newest carries the rings."""
     compress_rings: bool = False
     """Deflate the rings: many times smaller files for seconds of processor time per gigabyte."""
+
+
+class ExpertFile(Section):
+    """An expert's file, and what a file of another library does not say itself."""
+
+    file: Annotated[str, Field(min_length=1)]
+    """The file, a run folder, or ``bundled``."""
+    pixels: Literal["unit", "bytes"] | None = None
+    """What the network takes: [0, 1] (``unit``) or 0 to 255; null: what the file says, or unit."""
+    actions: list[Annotated[int, Field(ge=0, le=17)]] | None = None
+    """ALE's number of each output, in order; null: the game's minimal set, or all 18."""
 
 
 class ExpertTrainingSettings(Section):

@@ -16,6 +16,7 @@ from actormimic.config import (
     ActorMimicRun,
     DqnRun,
     EvaluateRun,
+    ExpertFile,
     GamesSettings,
     LearningSettings,
     MultitaskDqnRun,
@@ -24,9 +25,10 @@ from actormimic.config import (
     TransferRun,
 )
 from actormimic.config_files import pipeline_stages, plain_values
-from actormimic.evaluation import GameScore, ImitationProbe, evaluate
-from actormimic.expert_training import expert_sources
-from actormimic.experts import bundled_path, experts_policy
+from actormimic.evaluation import GameScore, ImitationProbe, epoch_in_words, evaluate
+from actormimic.expert_training import expert_sources, given_experts
+from actormimic.experts import ExpertsPolicy, experts_policy
+from actormimic.experts import load as load_expert
 from actormimic.games import minimal_actions
 from actormimic.learners.actor_mimic import ActorMimicLearner
 from actormimic.learners.dqn import DqnLearner
@@ -67,6 +69,27 @@ def run_task(settings: RunSettings, folder: Path, say: Say) -> None:
         raise ValueError(f"{type(settings).__name__} is not a task")
 
 
+def check_networks(settings: RunSettings) -> None:
+    """Read the networks that ``settings`` names, so that a wrong one stops nothing half-way.
+
+    Raises:
+        ValueError: one that is missing, damaged, or not what the settings need of it.
+    """
+    if isinstance(settings, PipelineRun):
+        for stage in pipeline_stages(settings):
+            # What is not there yet, a run folder above all, may be an earlier stage's to make.
+            named = given_experts(stage) if isinstance(stage, ActorMimicRun) else {}
+            for game, source in named.items():
+                file = source.file if isinstance(source, ExpertFile) else source
+                if file == "bundled" or Path(file).expanduser().is_file():
+                    load_expert(source, game)
+    elif isinstance(settings, ActorMimicRun):
+        for game, source in given_experts(settings).items():
+            load_expert(source, game)
+    elif isinstance(settings, EvaluateRun):
+        _evaluated(settings)
+
+
 def choose_device(wanted: str) -> torch.device:
     """The device that ``auto``, ``cpu`` or ``cuda[:n]`` means here.
 
@@ -83,6 +106,10 @@ def choose_device(wanted: str) -> torch.device:
     return device
 
 
+def _random_play(settings: GamesSettings) -> RandomPolicy:
+    return RandomPolicy(settings.games, _action_sets(settings.games))
+
+
 def _action_sets(games: list[str]) -> list[tuple[int, ...]]:
     return [minimal_actions(game) for game in games]
 
@@ -91,7 +118,8 @@ def _actor_mimic(settings: ActorMimicRun, folder: Path, say: Say) -> None:
     device = choose_device(settings.device)
     precision = PRECISIONS[settings.precision]
     experts = experts_policy(expert_sources(settings, say), str(device), precision)
-    action_sets = _action_sets(settings.games)
+    # An expert may lack some of its game's actions; then the student has no target for them.
+    action_sets = experts.action_sets
     network = seeded_network(
         settings.network,
         action_sets,
@@ -121,7 +149,7 @@ def _actor_mimic(settings: ActorMimicRun, folder: Path, say: Say) -> None:
     )
     say("test epochs: random play, experts, student")
     scores = {
-        "random": _test_epoch(settings, RandomPolicy(settings.games, action_sets)),
+        "random": _test_epoch(settings, _random_play(settings)),
         "expert": _test_epoch(settings, experts),
         "student": _test_epoch(settings, student, probe),
     }
@@ -153,7 +181,7 @@ def _q_learning(settings: DqnRun | MultitaskDqnRun | TransferRun, folder: Path, 
     trained = _train(settings, folder, learner, learner.policy)
     began = time.monotonic()
     scores = {
-        "random": _test_epoch(settings, RandomPolicy(settings.games, action_sets)),
+        "random": _test_epoch(settings, _random_play(settings)),
         "student": _test_epoch(settings, learner.policy),
     }
     seconds = trained + time.monotonic() - began
@@ -209,20 +237,26 @@ def transfer_weights(
     network.load_state_dict(own)
 
 
+def _evaluated(settings: EvaluateRun, device: str = "cpu") -> Policy | None:
+    """What ``source`` names; None where it is random play."""
+    if settings.source == "random":
+        return None
+    precision = PRECISIONS[settings.precision]
+    path = Path(settings.source).expanduser()
+    if settings.source != "bundled" and (path.is_dir() or path.suffix == ".safetensors"):
+        return load(path, device, precision).restricted(settings.games)
+    if settings.source != "bundled" and len(settings.games) != 1:
+        raise ValueError(f"games has {len(settings.games)} entries; {path} is an expert of one")
+    return experts_policy(dict.fromkeys(settings.games, settings.source), device, precision)
+
+
 def _evaluate(settings: EvaluateRun, folder: Path, say: Say) -> None:
     began = time.monotonic()
-    device = choose_device(settings.device)
-    precision = PRECISIONS[settings.precision]
-    action_sets = _action_sets(settings.games)
-    random_play = RandomPolicy(settings.games, action_sets)
-    scores = {"random": _test_epoch(settings, random_play)}
-    if settings.source == "bundled":
-        sources = {game: bundled_path(game) for game in settings.games}
-        experts = experts_policy(sources, str(device), precision)
-        scores["expert"] = _test_epoch(settings, experts)
-    elif settings.source != "random":
-        policy = load(settings.source, str(device), precision).restricted(settings.games)
-        scores["student"] = _test_epoch(settings, policy)
+    policy = _evaluated(settings, str(choose_device(settings.device)))
+    scores = {"random": _test_epoch(settings, _random_play(settings))}
+    if policy is not None:
+        column = "expert" if isinstance(policy, ExpertsPolicy) else "student"
+        scores[column] = _test_epoch(settings, policy)
     seconds = time.monotonic() - began
     _finish(settings, folder, _rows(settings.games, scores), seconds, say)
 
@@ -297,21 +331,9 @@ def _finish(
     say: Say,
 ) -> None:
     """Write results.json and present the run."""
-    evaluation = settings.evaluation
-    length = f"{evaluation.agent_steps:,} agent steps per game, epsilon {evaluation.epsilon}"
-    if evaluation.protocol == "paper":
-        how = "one stream, completed episodes"
-    else:
-        how = f"every episode that starts within them, over {evaluation.lanes} lanes"
-    environment = settings.environment
-    unit = environment.noop_unit.replace("_", " ")
-    starts = f"{environment.noop_min} to {environment.noop_max} no-ops ({unit}) at the start"
-    if environment.sticky_probability:
-        starts += f", sticky actions with probability {environment.sticky_probability}"
-    starts += f", at most {environment.max_emulator_frames:,} emulator frames per episode"
     results = {
         "task": getattr(settings, "task", ""),
-        "caption": f"Mean raw return; {length}; {how}; {starts}.",
+        "caption": f"Mean raw return; {epoch_in_words(settings.evaluation, settings.environment)}.",
         "agent_steps": getattr(getattr(settings, "training", None), "agent_steps", 0),
         "seconds": round(seconds, 1),
         "rows": rows,

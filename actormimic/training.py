@@ -26,7 +26,7 @@ from actormimic.learners.batches import Draws, Extras, ReplayBatches, make_rings
 from actormimic.metrics import Progress, RunLog
 from actormimic.optim import optimizer_tensors, restore_optimizer
 from actormimic.policy import Frames, GameIndex, Policy
-from actormimic.randomness import Stream, derive_seed, generator
+from actormimic.randomness import Stream, derive_pool_seed, generator
 
 
 class Learner(Protocol):
@@ -97,7 +97,7 @@ class Training:
         self._running = np.zeros(total)
         self._begins = np.ones(total, dtype=np.bool_)
         self._cut = np.zeros(total, dtype=np.bool_)
-        seed = derive_seed(settings.seed, Stream.ENVIRONMENT, 0) % 2**31
+        seed = derive_pool_seed(settings.seed, total, Stream.ENVIRONMENT, 0)
         self._frames, _ = self.env.reset(seed=seed)
 
     @property

@@ -97,3 +97,12 @@ def test_settings_cannot_be_changed_afterwards():
     assert isinstance(run, ActorMimicRun)
     with pytest.raises(ValueError, match="frozen"):
         run.seed = 3
+
+
+def test_the_authors_have_no_limit_on_an_episode_s_length():
+    for task, more in (("dqn", {"game": "pong"}), ("actor_mimic", {"games": ["pong"]})):
+        for preset, limit in (("authors", 0), ("paper", 108_000)):
+            run = resolve({"task": task, "preset": preset, **more})
+            assert run.environment.max_emulator_frames == limit
+    with pytest.raises(ValueError, match="max_emulator_frames"):
+        resolve({"task": "dqn", "game": "pong", "environment": {"max_emulator_frames": -1}})

@@ -138,10 +138,20 @@ def test_each_mistake_names_key_value_and_what_is_allowed(override, line):
         ("games=[]", "games is []; allowed: a list, not empty, of text"),
         ("games.0=1", "games.0 is 1; allowed: text"),
         ("games=pong", "games is 'pong'; allowed: a list, not empty, of text"),
-        ("experts=5", "experts is 5; allowed: train or bundled or a mapping of names to text"),
+        (
+            "experts=5",
+            "experts is 5; allowed: train or bundled or a mapping of names to text or a section "
+            "with file, pixels, actions",
+        ),
+        (
+            "experts.pong={file: x.pt, pixelz: unit}",
+            "experts is {'pong': {'file': 'x.pt', 'pixelz': 'unit'}}; allowed: train or bundled or "
+            "a mapping of names to text or a section with file, pixels, actions",
+        ),
         (
             "experts.pong=5",
-            "experts is {'pong': 5}; allowed: train or bundled or a mapping of names to text",
+            "experts is {'pong': 5}; allowed: train or bundled or a mapping of names to text or a "
+            "section with file, pixels, actions",
         ),
     ],
 )

@@ -163,3 +163,12 @@ def test_the_probe_looks_at_every_nth_call():
         probe(np.zeros((1, 4, 84, 84), np.uint8), np.zeros(1, np.int32))
     assert len(seen) == 2 * 2
     assert probe.results()["pong"]["states"] == 2
+
+
+def test_episodes_end_at_the_limit_of_emulator_frames_and_zero_is_none():
+    # Random Breakout takes some 150 agent steps to lose its five lives.
+    cut = run(agent_steps=400, environment=EnvironmentSettings(max_emulator_frames=80, noop_max=1))
+    assert len(cut.returns) == 20
+    whole = run(agent_steps=600, environment=EnvironmentSettings(max_emulator_frames=0))
+    assert whole == run(agent_steps=600, environment=EnvironmentSettings())
+    assert whole.agent_steps / len(whole.returns) > 80

@@ -38,6 +38,7 @@ def task(monkeypatch):
         stand_in.then()
 
     stand_in.run_task = run_task
+    stand_in.check_networks = lambda settings: None
     monkeypatch.setitem(sys.modules, "actormimic.tasks", stand_in)
     return stand_in
 
@@ -70,6 +71,42 @@ def test_mistakes_end_in_one_line_and_exit_code_2(here, words, message):
     assert done.stderr.count("\n") == 1
     assert message in done.stderr
     assert [path.name for path in here.iterdir()] == ["tiny.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["experts.pong=teacher.pt"], "teacher.pt is damaged or no file of torch.save"),
+        (["experts={pong: {file: teacher.pt, pixels: bytes}}"], "teacher.pt is damaged or no file"),
+        (["experts=bundled", "games=[adventure]"], "no bundled expert of adventure; bundled: "),
+        (["games=[adventure]", "experts.adventure=bundled"], "no bundled expert of adventure"),
+        (["experts.pong=nowhere.zip"], "experts.pong is 'nowhere.zip', which does not exist"),
+        (
+            ["task=evaluate", "source=bundled", "games=[adventure]"],
+            "no bundled expert of adventure",
+        ),
+        (
+            ["task=evaluate", "source=teacher.pt"],
+            "games has 2 entries; teacher.pt is an expert of one",
+        ),
+        (
+            ["task=pipeline", "stages=[{config: tiny.yaml, experts: {pong: teacher.pt}}]"],
+            "teacher.pt is damaged",
+        ),
+    ],
+)
+def test_wrong_experts_end_in_one_line_before_anything_is_made(here, capsys, words, message):
+    (here / "teacher.pt").write_bytes(b"no weights")
+    if "task=pipeline" in words:
+        (here / "other.yaml").write_text("task: pipeline\nname: tiny\nstages: []\n")
+    before = sorted(here.iterdir())
+    config = "other.yaml" if "task=pipeline" in words else "tiny.yaml"
+    assert run.main([config, *words]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert message in err
+    assert sorted(here.iterdir()) == before
 
 
 @pytest.mark.parametrize(

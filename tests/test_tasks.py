@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from actormimic.checkpoint import load_weights
 from actormimic.config import NetworkSettings, RunSettings, resolve
@@ -30,6 +31,7 @@ TINY = [
     "checkpoint.every_agent_steps=1000",
     "threads=1",
 ]
+TEST_EPOCH = [word for word in TINY if word.startswith("evaluation.")]
 TINY_EXPERT = json.dumps(TINY)
 
 
@@ -132,6 +134,31 @@ def test_given_experts_are_taken(amn: Path, tmp_path: Path):
     code = run_shipped("amn.yaml", tmp_path, "games=[pong]", f"experts={{pong: {expert}}}")
     assert code == 0
     assert results(tmp_path)["rows"][0]["expert"] is not None
+
+
+def test_an_expert_of_another_library_teaches_the_actions_that_it_has(tmp_path: Path):
+    conv1, conv2 = nn.Conv2d(4, 16, 8, stride=4), nn.Conv2d(16, 32, 4, stride=2)
+    layers = [conv1, nn.ReLU(), conv2, nn.ReLU(), nn.Flatten(), nn.Linear(2592, 256), nn.ReLU()]
+    teacher = tmp_path / "pong.pt"
+    torch.save(nn.Sequential(*layers, nn.Linear(256, 3)).state_dict(), teacher)
+    experts = f"experts={{pong: {{file: {teacher}, actions: [0, 3, 4]}}}}"
+    assert run_shipped("amn.yaml", tmp_path / "run", "games=[pong]", experts) == 0
+    _, header = load_weights(tmp_path / "run" / "checkpoints" / "final.safetensors")
+    assert header.action_sets == ((0, 3, 4),)
+    source = ["task=evaluate", "games=[pong]", f"source={tmp_path / 'run'}"]
+    evaluated = main(["evaluate.yaml", f"folder={tmp_path / 'student'}", *source, *TEST_EPOCH])
+    assert evaluated == 0
+    assert results(tmp_path / "student")["rows"][0]["student"] is not None
+
+
+def test_an_expert_s_file_is_evaluated_as_one(tmp_path: Path):
+    network = seeded_network(NetworkSettings(size="nips2013", outputs="valid"), [range(6)], 0)
+    torch.save(network.state_dict(), tmp_path / "pong.pth")
+    words = ["games=[pong]", f"source={tmp_path / 'pong.pth'}", f"folder={tmp_path / 'run'}"]
+    assert main(["evaluate.yaml", *words, *TEST_EPOCH]) == 0
+    (row,) = results(tmp_path / "run")["rows"]
+    assert row["expert"] is not None
+    assert row["student"] is None
 
 
 @pytest.mark.parametrize("heads", ["shared", "separate"])

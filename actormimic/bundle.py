@@ -1,0 +1,274 @@
+"""``python -m actormimic.bundle RUN_DIR [RUN_DIR ...]``: put trained experts into the package.
+
+Takes the weights of a run of ``task: dqn`` (its final ones, or the newest of a run that is still
+going), rounds them to half precision, plays a test epoch of the paper's protocol with what was
+rounded, and writes weights, card (``actormimic.cards``) and the page over all cards. Run
+folders are only read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+import yaml
+
+from actormimic.cards import (
+    CURVES_NAME,
+    INDEX_NAME,
+    LARGEST_BYTES,
+    Card,
+    CardEvaluation,
+    LearningCurve,
+    PlayedEpisodes,
+    WeightsFile,
+    index_page,
+    read_cards,
+    write_card,
+)
+from actormimic.checkpoint import WeightsHeader, load_weights, save_weights
+from actormimic.config import DqnRun, EvaluationSettings
+from actormimic.config_files import (
+    SHIPPED,
+    check_settings,
+    flat_values,
+    load_settings,
+    plain_values,
+    read_config,
+    shipped_configs,
+)
+from actormimic.evaluation import GameScore, epoch_in_words, evaluate
+from actormimic.experts import BUNDLED, ExpertsPolicy, load
+from actormimic.metrics import read_metrics
+from actormimic.plots import Curves, draw_returns
+from actormimic.policy import Policy, RandomPolicy, weights_path
+
+Say = Callable[[str], None]
+
+_EPSILON = 0.05  # the paper's, for every test epoch
+_CURVE_POINTS = 100
+# What says where a run lies, not what it learns.
+_PLACE = ("name", "folder", "resume")
+
+
+def bundle(run: Path, out: Path, agent_steps: int, seed: int, say: Say = print) -> Card:
+    """Make the expert in the run folder ``run`` one of the experts in the folder ``out``.
+
+    Args:
+        run: A run of ``task: dqn``, complete or not.
+        out: Where weights and card go; an earlier expert of that game is replaced.
+        agent_steps: Length of the test epoch.
+        seed: Of the test epoch.
+        say: Gets a line before what takes long.
+
+    Raises:
+        ValueError: ``run`` holds no expert of one game, or one that does not fit half precision or
+            `LARGEST_BYTES`; nothing was written then.
+        OSError: a file cannot be written.
+    """
+    if not run.is_dir():
+        raise ValueError(f"{run} is no folder; allowed: the run folder of an expert")
+    path = weights_path(run)
+    tensors, header = load_weights(path)
+    if header.kind != "dqn" or len(header.games) != 1:
+        raise ValueError(
+            f"{path} is of task {header.kind} for {', '.join(header.games)}; allowed: the weights "
+            "of task dqn, an expert of one game"
+        )
+    settings = check_settings(header.settings)
+    assert isinstance(settings, DqnRun)  # as the header's kind says
+    (game,) = header.games
+    halves = {name: tensor.half() for name, tensor in tensors.items()}
+    for name, tensor in halves.items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise ValueError(f"{path}: {name} has values that half precision cannot hold")
+    steps, seconds, curve = _learning(run, game, header.agent_steps)
+    out.mkdir(parents=True, exist_ok=True)
+    # Complete or absent: written aside, and moved when the test epochs are played.
+    with TemporaryDirectory(prefix=".unfinished-", dir=out) as scratch:
+        weights = Path(scratch) / f"{game}.safetensors"
+        save_weights(weights, halves, _without_place(header, game))
+        size = weights.stat().st_size
+        if size > LARGEST_BYTES:
+            raise ValueError(f"{path} takes {size:,} bytes; allowed: at most {LARGEST_BYTES:,}")
+        expert = load(weights, game)
+        say(f"{game}: {header.agent_steps:,} agent steps; test epoch of {agent_steps:,}")
+        evaluation = EvaluationSettings(agent_steps=agent_steps, epsilon=_EPSILON, protocol="paper")
+
+        def played(policy: Policy) -> PlayedEpisodes:
+            score = evaluate(policy, evaluation, settings.environment, seed)[game]
+            return _episodes(score)
+
+        card = Card(
+            game=game,
+            recipe=recipe(settings, header.agent_steps),
+            agent_steps=header.agent_steps,
+            training_hours=round(seconds / 3600, 2),
+            seed=settings.seed,
+            network=settings.network.size,
+            weights=WeightsFile(
+                name=weights.name,
+                bytes=size,
+                sha256=hashlib.sha256(weights.read_bytes()).hexdigest(),
+                dtype="float16",
+                parameters=sum(tensor.numel() for tensor in halves.values()),
+            ),
+            evaluation=CardEvaluation(
+                protocol=epoch_in_words(evaluation, settings.environment),
+                agent_steps=agent_steps,
+                seed=seed,
+                expert=played(ExpertsPolicy([expert])),
+                random=played(RandomPolicy([game], [expert.actions])),
+            ),
+            learning_curve=LearningCurve(agent_steps=steps, mean_return=curve),
+            actormimic_version=header.actormimic_version,
+            torch_version=header.torch_version,
+        )
+        write_card(Path(scratch) / f"{game}.yaml", card)
+        for name in (weights.name, f"{game}.yaml"):
+            (Path(scratch) / name).replace(out / name)
+    return card
+
+
+def write_index(out: Path) -> None:
+    """Write the page over the cards in ``out`` and the picture of their learning curves.
+
+    Raises:
+        ValueError: a card or its weights are damaged.
+    """
+    cards = read_cards(out)
+    (out / INDEX_NAME).write_text(index_page(cards), encoding="utf-8")
+    lines: list[dict[str, Any]] = [
+        {"agent_steps": steps, f"train/return/{card.game}": value}
+        for card in cards
+        for steps, value in zip(
+            card.learning_curve.agent_steps, card.learning_curve.mean_return, strict=True
+        )
+    ]
+    means = {card.game: card.evaluation.expert.mean for card in cards}
+    random = {card.game: card.evaluation.random.mean for card in cards}
+    draw_returns(out / CURVES_NAME, [Curves("experts", lines, means, random)])
+
+
+def recipe(settings: DqnRun, agent_steps: int) -> str:
+    """The shortest command that gives ``settings``, ended after ``agent_steps``."""
+    ended = settings.training.model_copy(update={"agent_steps": agent_steps})
+    wanted = flat_values(plain_values(settings.model_copy(update={"training": ended})))
+    commands: list[list[str]] = []
+    for config in shipped_configs():
+        own = read_config(SHIPPED / config)
+        if own.get("task") != "dqn":
+            continue
+        start = [f"game={settings.games[0]}"]
+        if own.get("preset") != settings.preset:
+            start.append(f"preset={_yaml(settings.preset)}")
+        base = flat_values(plain_values(load_settings(config, start)))
+        changes = [
+            f"{key}={_yaml(value)}"
+            for key, value in wanted.items()
+            if key not in _PLACE and base.get(key) != value
+        ]
+        commands.append(["python", "-m", "actormimic.run", config, *start, *changes])
+    return shlex.join(min(commands, key=len))
+
+
+def _yaml(value: Any) -> str:
+    return yaml.safe_dump(value, default_flow_style=True).removesuffix("...\n").strip()
+
+
+def _without_place(header: WeightsHeader, game: str) -> WeightsHeader:
+    return replace(header, settings={**header.settings, "name": game, "folder": None})
+
+
+def _episodes(score: GameScore) -> PlayedEpisodes:
+    summary = score.summary()
+    return PlayedEpisodes(
+        mean=round(summary["mean"], 3),
+        deviation=round(summary["std"], 3),
+        best=summary["max"],
+        episodes=int(summary["episodes"]),
+    )
+
+
+def _learning(run: Path, game: str, agent_steps: int) -> tuple[list[int], float, list[float]]:
+    """agent_steps, running time in seconds and mean returns, up to where the weights were saved.
+
+    Thinned to means over equal numbers of the log's lines.
+    """
+    lines = [
+        line for line in read_metrics(run / "metrics.jsonl") if line["agent_steps"] <= agent_steps
+    ]
+    if not lines:
+        raise ValueError(f"{run} has no metrics.jsonl; allowed: the run folder of an expert")
+    points = [
+        (line["agent_steps"], line[key])
+        for line in lines
+        if line.get(key := f"train/return/{game}") is not None
+    ]
+    if not points:
+        return [], float(lines[-1]["seconds"]), []
+    parts = np.array_split(np.array(points), min(_CURVE_POINTS, len(points)))
+    steps = [int(part[-1, 0]) for part in parts]
+    return steps, float(lines[-1]["seconds"]), [round(float(p[:, 1].mean()), 3) for p in parts]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    try:
+        options = _options(arguments)
+        for run in options.runs:
+            card = bundle(run, options.out, options.agent_steps, options.seed)
+            played = card.evaluation
+            print(
+                f"{card.game}: {played.expert.mean:g} ± {played.expert.deviation:g} over "
+                f"{played.expert.episodes} episodes (random play {played.random.mean:g}); "
+                f"{options.out / card.weights.name}, {card.weights.bytes:,} bytes"
+            )
+        write_index(options.out)
+        print(f"page: {options.out / INDEX_NAME}")
+    except (ValueError, OSError) as error:
+        print(f"actormimic.bundle: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message}; --help explains")
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = _Parser(
+        prog="python -m actormimic.bundle",
+        description="Put trained experts into the package: weights in half precision and cards.",
+    )
+    parser.add_argument(
+        "runs", type=Path, nargs="*", help="run folders of experts; none: write the page anew"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=BUNDLED, help="folder of weights and cards (%(default)s)"
+    )
+    parser.add_argument(
+        "--agent-steps", type=int, default=125_000, help="length of the test epoch (%(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the test epoch (%(default)s)")
+    options = parser.parse_args(arguments)
+    if options.agent_steps < 1:
+        raise ValueError(f"--agent-steps is {options.agent_steps}; allowed: 1 or more")
+    if options.seed < 0:
+        raise ValueError(f"--seed is {options.seed}; allowed: 0 or more")
+    return options
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)  # batches of one state: more threads only wait for each other
+    sys.exit(main())
