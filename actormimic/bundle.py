@@ -178,7 +178,8 @@ def recipe(settings: DqnRun, agent_steps: int) -> str:
             if key not in _PLACE and base.get(key) != value
         ]
         commands.append(["python", "-m", "actormimic.run", config, *start, *changes])
-    return shlex.join(min(commands, key=len))
+    shortest = min(commands, key=len)
+    return shlex.join(shortest)
 
 
 def _yaml(value: Any) -> str:
