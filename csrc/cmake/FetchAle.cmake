@@ -43,6 +43,16 @@ add_subdirectory("${ale_source}" "${CMAKE_BINARY_DIR}/ale-build" EXCLUDE_FROM_AL
 # ALE asks for link-time optimization, whose archives only the compiler that made them can read. The
 # library that we install must link anywhere.
 set_target_properties(ale ale-lib PROPERTIES INTERPROCEDURAL_OPTIMIZATION OFF)
+# The rules of a hundred games are as many small files behind the same headers; a few together
+# compile in a quarter of the time. The emulator's own files stay apart: one of them may be replaced.
+get_target_property(ale_files ale SOURCES)
+foreach(file IN LISTS ale_files)
+  if(NOT file MATCHES "games/supported/")
+    set_source_files_properties("${file}" TARGET_DIRECTORY ale PROPERTIES
+      SKIP_UNITY_BUILD_INCLUSION ON)
+  endif()
+endforeach()
+set_target_properties(ale PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 32)
 # Headers are written <ale/...>; version.hpp is generated into the binary folder. SYSTEM, because
 # the warnings of another project are not ours to fix.
 add_library(actormimic_ale INTERFACE)
