@@ -18,14 +18,18 @@ from actormimic.sections import (
     ActorMimicSettings,
     CheckpointSettings,
     Count,
+    DescentSettings,
     DqnSettings,
     EnvironmentSettings,
     EvaluationSettings,
     ExpertFile,
     ExpertTrainingSettings,
     ExplorationSettings,
+    HorizonSettings,
+    IterationSettings,
     NetworkSettings,
     OptimizerSettings,
+    ProcessSettings,
     ReplaySettings,
     Section,
     TrainingSettings,
@@ -37,6 +41,8 @@ __all__ = [
     "ActorMimicRun",
     "ActorMimicSettings",
     "CheckpointSettings",
+    "ConvergenceRun",
+    "DescentSettings",
     "DqnRun",
     "DqnSettings",
     "EnvironmentSettings",
@@ -46,12 +52,15 @@ __all__ = [
     "ExpertTrainingSettings",
     "ExplorationSettings",
     "GamesSettings",
+    "HorizonSettings",
+    "IterationSettings",
     "LearningSettings",
     "MultitaskDqnRun",
     "NetworkSettings",
     "OneGameSettings",
     "OptimizerSettings",
     "PipelineRun",
+    "ProcessSettings",
     "ReplaySettings",
     "RunSettings",
     "Section",
@@ -234,6 +243,16 @@ class EvaluateRun(GamesSettings):
     """A checkpoint, ``bundled``, or ``random``."""
 
 
+class ConvergenceRun(RunSettings):
+    """``task: convergence``: section 4 and appendix A, computed exactly (float64, on the CPU)."""
+
+    task: Literal["convergence"]
+    process: ProcessSettings = ProcessSettings()
+    iteration: IterationSettings = IterationSettings()
+    descent: DescentSettings = DescentSettings()
+    horizon: HorizonSettings = HorizonSettings()
+
+
 class PipelineRun(RunSettings):
     """``task: pipeline``: several configs in order, each with its overrides."""
 
@@ -243,7 +262,13 @@ class PipelineRun(RunSettings):
 
 
 AnyRun = Annotated[
-    DqnRun | MultitaskDqnRun | TransferRun | ActorMimicRun | EvaluateRun | PipelineRun,
+    DqnRun
+    | MultitaskDqnRun
+    | TransferRun
+    | ActorMimicRun
+    | EvaluateRun
+    | ConvergenceRun
+    | PipelineRun,
     Field(discriminator="task"),
 ]
 RUN_ADAPTER: TypeAdapter[Any] = TypeAdapter(AnyRun)

@@ -19,7 +19,7 @@ from matplotlib.ticker import EngFormatter
 # that are no run's own: experts and random play.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _EXPERT, _RANDOM, _GRID = "#222222", "#8a8a8a", "#e4e4e4"
-_DPI = 130
+DPI = 130
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def draw_returns(path: Path, runs: Sequence[Curves]) -> bool:
     games = list(dict.fromkeys(game for run in runs for game in run.games()))
     if not games:
         return False
-    figure, panels = _panels(len(games))
+    figure, panels = panels_of(len(games))
     for game, axes in zip(games, panels, strict=True):
         axes.set_title(title(game))
         several = len(runs) > 1
@@ -81,7 +81,7 @@ def draw_losses(path: Path, runs: Sequence[Curves]) -> bool:
     logged = [name for name in names if any(run.series(name)[0] for run in runs)]
     if not logged:
         return False
-    figure, panels = _panels(len(logged))
+    figure, panels = panels_of(len(logged))
     for name, axes in zip(logged, panels, strict=True):
         axes.set_title(names[name])
         for color, run in zip(_cycle(len(runs)), runs, strict=True):
@@ -124,8 +124,8 @@ def draw_shares(path: Path, labels: Sequence[str], shares: Sequence[dict[str, fl
     axes.margins(x=0.12)
     axes.set_xlabel("percent of the way from random play (0) to the expert (100)")
     if len(labels) > 1:
-        _legend(figure, [axes])
-    figure.savefig(path, dpi=_DPI)
+        add_legend(figure, [axes])
+    figure.savefig(path, dpi=DPI)
     return True
 
 
@@ -134,7 +134,8 @@ def title(game: str) -> str:
     return game.replace("_", " ").title()
 
 
-def _panels(count: int) -> tuple[Figure, list[Axes]]:
+def panels_of(count: int) -> tuple[Figure, list[Axes]]:
+    """A figure with ``count`` empty panels in the project's style."""
     columns = min(count, 3 if count not in (2, 4) else 2)
     rows = math.ceil(count / columns)
     figure = Figure(figsize=(max(6.4, 4.3 * columns), 3.1 * rows + 0.6))
@@ -189,11 +190,12 @@ def _finish(figure: Figure, panels: list[Axes], path: Path, *, legend: bool = Tr
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         axes.set_xlabel("agent_steps per game")
     if legend:
-        _legend(figure, panels)
-    figure.savefig(path, dpi=_DPI)
+        add_legend(figure, panels)
+    figure.savefig(path, dpi=DPI)
 
 
-def _legend(figure: Figure, panels: list[Axes]) -> None:
+def add_legend(figure: Figure, panels: list[Axes]) -> None:
+    """One legend under the figure for the labels of all its panels, each once."""
     entries: dict[str, Any] = {}
     for axes in panels:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):

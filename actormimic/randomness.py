@@ -22,6 +22,9 @@ class Stream(enum.IntEnum):
     ENVIRONMENT = 4
     EVALUATION = 5
     FEATURE_HEADS = 6
+    PROCESSES = 7
+    HELD_OUT = 8
+    SIMILARITY = 9
 
 
 def derive_seed(seed: int, stream: Stream, *counters: int) -> int:

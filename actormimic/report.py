@@ -7,7 +7,6 @@ plots (``returns.png``, ``loss.png``, ``shares.png``). A run that is still going
 
 from __future__ import annotations
 
-import base64
 import csv
 import html
 import io
@@ -19,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from actormimic.config_files import read_config
+from actormimic.convergence_report import write_convergence_report
 from actormimic.games import REFERENCE_SCORES, human_normalized
 from actormimic.metrics import duration, read_metrics
+from actormimic.pages import document, folded, picture, section
 from actormimic.plots import Curves, draw_losses, draw_returns, draw_shares
 
 USAGE = "usage: python -m actormimic.report RUN_DIR [RUN_DIR ...] [--out FOLDER]"
@@ -104,6 +105,10 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
         ValueError: a folder holds no run, or a damaged one.
         OSError: ``out`` cannot be written.
     """
+    if any(_is_convergence(folder) for folder in folders):
+        if len(folders) > 1:
+            raise ValueError("a run of task convergence has a page of its own; allowed: it alone")
+        return write_convergence_report(folders[0], out)
     runs = read_runs(folders)
     out = out or (folders[0] / "report" if len(folders) == 1 else Path("report"))
     out.mkdir(parents=True, exist_ok=True)
@@ -128,6 +133,11 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
     return out / "index.html"
 
 
+def _is_convergence(folder: Path) -> bool:
+    config = folder / "config.yaml"
+    return config.is_file() and read_config(config).get("task") == "convergence"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
@@ -147,8 +157,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not words:
             raise ValueError(f"RUN_DIR is missing; {USAGE}")
         folders = [Path(word).expanduser() for word in words]
-        runs = read_runs(folders)
         page = write_report(folders, out)
+        runs = [] if any(map(_is_convergence, folders)) else read_runs(folders)
     except (ValueError, OSError) as error:
         print(f"actormimic.report: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -271,47 +281,15 @@ def _csv(runs: Sequence[Run]) -> str:
     return text.getvalue()
 
 
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #222; background: #fff;
-       max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .8rem; text-align: right; border-bottom: 1px solid #ddd; }
-th:first-child, td:first-child { text-align: left; }
-th { border-bottom: 2px solid #888; }
-p.caption, figcaption, footer { color: #555; font-size: .9rem; }
-figure { margin: 2rem 0; } img { max-width: 100%; }
-pre { background: #f6f6f6; padding: 1rem; overflow-x: auto; font-size: .85rem; }
-"""
-
-
 def _html(runs: Sequence[Run], sections: Sequence[Section], plots: dict[Path, str]) -> str:
     name = " and ".join(run.label for run in runs)
     body = [f"<h1>{html.escape(name)}</h1>", *(f"<p>{_about(run)}</p>" for run in runs)]
-    for heading, caption, header, rows in sections:
-        body.append(f"<h2>{html.escape(heading)}</h2><p class=caption>{html.escape(caption)}</p>")
-        body.append("<table><tr>" + "".join(f"<th>{html.escape(c)}</th>" for c in header) + "</tr>")
-        for row in rows:
-            body.append("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>")
-        body.append("</table>")
-    for path, caption in plots.items():
-        data = base64.b64encode(path.read_bytes()).decode()
-        body.append(
-            f'<figure><img src="data:image/png;base64,{data}" alt="{html.escape(caption)}">'
-            f"<figcaption>{html.escape(caption)}</figcaption></figure>"
-        )
+    body += [section(*parts) for parts in sections]
+    body += [picture(path, caption) for path, caption in plots.items()]
     for run in runs:
         text = (run.folder / "config.yaml").read_text("utf-8")
-        body.append(
-            f"<details><summary>Settings of {html.escape(run.label)}</summary>"
-            f"<pre>{html.escape(text)}</pre></details>"
-        )
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f"<title>{html.escape(name)}</title><style>{_STYLE}</style></head>\n<body>"
-        + "\n".join(body)
-        + "</body></html>\n"
-    )
+        body.append(folded(f"Settings of {run.label}", text))
+    return document(name, body)
 
 
 def _about(run: Run) -> str:

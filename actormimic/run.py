@@ -102,7 +102,10 @@ def help_text() -> str:
         parts += textwrap.wrap(listed, 98, initial_indent=" " * 19, subsequent_indent=" " * 19)
     parts += ["", "Settings of every task:"]
     parts += _explain_fields(RunSettings, sorted(common, key=list(RunSettings.model_fields).index))
-    parts += ["", "Settings of every task but pipeline (dqn and transfer have one, as game: pong):"]
+    parts += [
+        "",
+        "Settings of every task that plays (dqn and transfer have one game, as game: pong):",
+    ]
     parts += _explain_fields(GamesSettings, ["games"])
     shown = {*common, "task", "games"}
     for task, model in models.items():

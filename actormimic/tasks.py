@@ -14,6 +14,7 @@ from actormimic.checkpoint import WeightsHeader, load_weights
 from actormimic.checkpoint import save_weights as save_weights_file
 from actormimic.config import (
     ActorMimicRun,
+    ConvergenceRun,
     DqnRun,
     EvaluateRun,
     ExpertFile,
@@ -25,6 +26,7 @@ from actormimic.config import (
     TransferRun,
 )
 from actormimic.config_files import pipeline_stages, plain_values
+from actormimic.convergence_task import present_convergence, run_convergence
 from actormimic.evaluation import GameScore, ImitationProbe, epoch_in_words, evaluate
 from actormimic.expert_training import expert_sources, given_experts
 from actormimic.experts import ExpertsPolicy, experts_policy
@@ -50,7 +52,8 @@ def run_task(settings: RunSettings, folder: Path, say: Say) -> None:
         ValueError: files that the settings name do not fit them.
     """
     if (folder / "results.json").is_file():
-        _present(settings, folder, say)
+        present = present_convergence if isinstance(settings, ConvergenceRun) else _present
+        present(folder, say)
         return
     if settings.threads:
         torch.set_num_threads(settings.threads)
@@ -65,6 +68,8 @@ def run_task(settings: RunSettings, folder: Path, say: Say) -> None:
         _q_learning(settings, folder, say)
     elif isinstance(settings, EvaluateRun):
         _evaluate(settings, folder, say)
+    elif isinstance(settings, ConvergenceRun):
+        run_convergence(settings, folder, say)
     else:
         raise ValueError(f"{type(settings).__name__} is not a task")
 
@@ -342,10 +347,10 @@ def _finish(
     unfinished = folder / ".results.json.unfinished"
     unfinished.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     unfinished.replace(folder / "results.json")
-    _present(settings, folder, say)
+    _present(folder, say)
 
 
-def _present(settings: RunSettings, folder: Path, say: Say) -> None:
+def _present(folder: Path, say: Say) -> None:
     """Draw the report of a complete run, print its table and where everything is."""
     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     report = write_report([folder])

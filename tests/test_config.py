@@ -13,6 +13,7 @@ SMALLEST = {
     "transfer": {"games": ["breakout"], "source": "random"},
     "actor_mimic": {"games": ["pong", "breakout"]},
     "evaluate": {"games": ["pong"]},
+    "convergence": {},
     "pipeline": {"stages": [{"config": "x.yaml"}]},
 }
 

@@ -1,0 +1,467 @@
+"""Section 4 and appendix A in the tabular, linear case: the iteration, eq. 8 and its contraction.
+
+A finite Markov decision process, features Phi ``[S, K]`` of its states and an expert policy Pi_E
+``[S, A]`` (`LinearCase`). The student acts by ``Gamma(Phi theta)``, its states follow the
+stationary distribution D of that policy, and theta moves to the minimum of eq. 7 under D: one step
+of the iteration of section 4.2 (`iterate`). All of it is exact linear algebra in float64, so what
+is measured is the theorem's own map and not a sample of it. The regularizer of eq. 7 is taken as
+``lambda / 2 * ||theta||^2``, whose gradient is the ``lambda * theta`` of eq. 8.
+
+Functions take batches: policies ``[..., S, A]``, distributions ``[..., S]``, parameters
+``[..., K, A]``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from actormimic.randomness import Stream, generator
+
+Array = npt.NDArray[np.float64]
+
+_NEWTON_STEPS = 200
+_HALVINGS = 60
+
+
+@dataclass(frozen=True)
+class LinearCase:
+    """A Markov decision process, its features and the expert to be imitated.
+
+    Raises:
+        ValueError: shapes that do not fit, or rows that are no distributions.
+    """
+
+    transitions: Array
+    """[S, A, S]: T(s' | s, a)."""
+    features: Array
+    """Phi [S, K]."""
+    expert: Array
+    """Pi_E [S, A]."""
+
+    def __post_init__(self) -> None:
+        states, actions = self.expert.shape
+        if self.transitions.shape != (states, actions, states):
+            raise ValueError(
+                f"transitions has shape {self.transitions.shape}; allowed: "
+                f"{(states, actions, states)} (states, actions, states of expert)"
+            )
+        if self.features.ndim != 2 or len(self.features) != states:
+            raise ValueError(
+                f"features has shape {self.features.shape}; allowed: ({states}, any width)"
+            )
+        for name, rows in (("transitions", self.transitions), ("expert", self.expert)):
+            if rows.min() < 0 or not np.allclose(rows.sum(axis=-1), 1.0, atol=1e-9):
+                raise ValueError(f"{name} has rows that are no distributions; allowed: sums of 1")
+
+
+@dataclass(frozen=True)
+class Gamma:
+    """The operator from Q-values to the policy that acts (section 4.2).
+
+    ``(1 - epsilon) softmax(Q / temperature) + epsilon / A``, which is Lipschitz continuous; with a
+    temperature of 0 the epsilon-greedy argmax, which is not continuous at ties.
+
+    Raises:
+        ValueError: epsilon outside [0, 1] or a negative temperature.
+    """
+
+    epsilon: float
+    temperature: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.epsilon <= 1:
+            raise ValueError(f"epsilon is {self.epsilon}; allowed: 0 to 1")
+        if not self.temperature >= 0:
+            raise ValueError(f"temperature is {self.temperature}; allowed: 0 (argmax) or more")
+
+    def __call__(self, values: Array) -> Array:
+        """The policy [..., S, A] for Q-values of that shape; argmax takes the first of equals."""
+        actions = values.shape[-1]
+        if self.temperature == 0:
+            chosen = np.eye(actions)[values.argmax(axis=-1)]
+        else:
+            chosen = softmax(values / self.temperature)
+        return (1 - self.epsilon) * chosen + self.epsilon / actions
+
+    @property
+    def lipschitz(self) -> float:
+        """c_epsilon of theorem 1, in Euclidean norms; infinite for the argmax.
+
+        The Jacobian of a softmax, ``diag(p) - p p^T``, has norm 1/2 at most: two actions, 1/2 each.
+        """
+        if self.temperature == 0:
+            return math.inf
+        return (1 - self.epsilon) / (2 * self.temperature)
+
+
+def softmax(values: Array) -> Array:
+    """Softmax over the last axis (eq. 12)."""
+    powers = np.exp(values - values.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+
+def generated_case(
+    seed: int,
+    *,
+    states: int,
+    actions: int,
+    features: int,
+    concentration: float = 0.1,
+    mixing: float = 0.05,
+    discount: float = 0.9,
+    expert_temperature: float = 0.1,
+) -> LinearCase:
+    """A random process whose expert is the softmax (eq. 3) of its own optimal Q-values (eq. 1).
+
+    Args:
+        seed: Everything random follows from it.
+        concentration: Of the Dirichlet distribution of each row of T; small makes actions matter.
+        mixing: Share of the uniform distribution in each row of T, in (0, 1]: every state can
+            follow every other, so any policy's chain is irreducible and aperiodic.
+        discount: gamma of the expert.
+        expert_temperature: tau of eq. 3; rewards are uniform in [0, 1].
+
+    Raises:
+        ValueError: mixing outside (0, 1].
+    """
+    if not 0 < mixing <= 1:
+        raise ValueError(f"mixing is {mixing}; allowed: more than 0 and at most 1")
+    rng = generator(seed, Stream.PROCESSES, 0)
+    rows = rng.dirichlet(np.full(states, concentration), size=(states, actions))
+    transitions = (1 - mixing) * rows + mixing / states
+    rewards = rng.random((states, actions))
+    phi = rng.standard_normal((states, features)) / math.sqrt(features)
+    values = np.zeros((states, actions))
+    while True:
+        after = rewards + discount * transitions @ values.max(axis=1)
+        if np.abs(after - values).max() < 1e-12:
+            break
+        values = after
+    return LinearCase(transitions, phi, softmax(values / expert_temperature))
+
+
+def feedback_case(feedback: float, *, mixing: float = 0.05) -> LinearCase:
+    """Three states that a student cannot tell apart: what it does decides what it is taught.
+
+    From the hub (state 0) action 0 leads to room 1 and action 1 to room 2, and any action back from
+    there. The hub's expert does not mind; in room 1 the expert takes action 0 with probability
+    ``(1 + feedback) / 2``, in room 2 action 1 with the same. With ``feedback > 0`` a habit confirms
+    itself, with ``feedback < 0`` it undermines itself: the argmax then has no fixed point at all.
+
+    Raises:
+        ValueError: feedback outside [-1, 1], or mixing outside (0, 1].
+    """
+    if not -1 <= feedback <= 1:
+        raise ValueError(f"feedback is {feedback}; allowed: -1 to 1")
+    if not 0 < mixing <= 1:
+        raise ValueError(f"mixing is {mixing}; allowed: more than 0 and at most 1")
+    ways = np.zeros((3, 2, 3))
+    ways[0, 0, 1] = ways[0, 1, 2] = 1.0
+    ways[1:, :, 0] = 1.0
+    likely, rare = (1 + feedback) / 2, (1 - feedback) / 2
+    expert = np.array([[0.5, 0.5], [likely, rare], [rare, likely]])
+    return LinearCase((1 - mixing) * ways + mixing / 3, np.ones((3, 1)), expert)
+
+
+def random_policies(case: LinearCase, count: int, seed: int) -> Array:
+    """Policies [count, S, A], from nearly uniform to nearly deterministic ones."""
+    rng = generator(seed, Stream.PROCESSES, 1)
+    scale = np.geomspace(0.1, 10.0, count)[:, None, None]
+    return softmax(scale * rng.standard_normal((count, *case.expert.shape)))
+
+
+def chain(case: LinearCase, policy: Array) -> Array:
+    """The transition matrix [..., S, S] between states under ``policy``."""
+    return np.einsum("...sa,sat->...st", policy, case.transitions)
+
+
+def stationary_distribution(case: LinearCase, policy: Array) -> Array:
+    """D_pi [..., S]: the distribution that the chain of ``policy`` leaves as it is."""
+    matrix = chain(case, policy)
+    states = matrix.shape[-1]
+    # d (I - T + 1 1^T) = 1^T has one solution where the chain is irreducible, and it sums to 1.
+    system = np.swapaxes(np.eye(states) - matrix + 1.0, -1, -2)
+    return np.asarray(np.linalg.solve(system, np.ones((*matrix.shape[:-1], 1)))[..., 0])
+
+
+def objective(case: LinearCase, states: Array, theta: Array, decay: float) -> Array:
+    """Eq. 7 [...]: cross-entropy to the expert over ``states`` [..., S], and the regularizer.
+
+    ``decay`` is lambda; the regularizer is ``lambda / 2 * ||theta||^2`` (see the module).
+    """
+    logits = case.features @ theta
+    highest = logits.max(axis=-1, keepdims=True)
+    logs = logits - highest - np.log(np.exp(logits - highest).sum(axis=-1, keepdims=True))
+    cross = -(case.expert * logs).sum(axis=-1)
+    return np.asarray((states * cross).sum(axis=-1) + decay / 2 * (theta**2).sum(axis=(-1, -2)))
+
+
+def expected_update(
+    case: LinearCase, states: Array, theta: Array, decay: float, rate: float
+) -> Array:
+    """Delta theta of eq. 8: ``-rate [Phi^T D (P_theta - Pi_E) + lambda theta]``."""
+    errors = states[..., None] * (softmax(case.features @ theta) - case.expert)
+    return np.asarray(-rate * (case.features.T @ errors + decay * theta))
+
+
+def stationary_point(case: LinearCase, states: Array, decay: float) -> Array:
+    """theta* [..., K, A] where eq. 8 stands still under ``states`` [..., S] (lemma 1).
+
+    Newton's method with halved steps; eq. 7 is strictly convex, so there is one such point.
+
+    Raises:
+        ValueError: decay is not positive, without which theta* need not exist.
+        RuntimeError: no stationary point was found to float64's accuracy.
+    """
+    if not decay > 0:
+        raise ValueError(f"decay is {decay}; allowed: more than 0")
+    shape = (*states.shape[:-1], case.features.shape[1], case.expert.shape[1])
+    theta = np.zeros(shape)
+    for _ in range(_NEWTON_STEPS):
+        descent = expected_update(case, states, theta, decay, 1.0)
+        slope = np.sqrt((descent**2).sum(axis=(-1, -2), keepdims=True))
+        if slope.max() < 1e-13 * max(1.0, decay):
+            return theta
+        step = np.linalg.solve(
+            _hessian(case, states, theta, decay), descent.reshape(*shape[:-2], -1, 1)
+        ).reshape(shape)
+        gain = (step * descent).sum(axis=(-1, -2))
+        before = objective(case, states, theta, decay)
+        size = np.ones(before.shape)
+        for _ in range(_HALVINGS):
+            after = objective(case, states, theta + size[..., None, None] * step, decay)
+            # Near the minimum the objective's rounding hides the gain: full steps are right there.
+            poor = (after > before - 0.25 * size * gain) & (gain > 1e-12 * np.abs(before))
+            if not poor.any():
+                break
+            size = np.where(poor, size / 2, size)
+        theta = theta + size[..., None, None] * step
+        if gain.max() < 1e-26:
+            return theta
+    raise RuntimeError(f"no stationary point of eq. 7 within {_NEWTON_STEPS} steps of Newton's")
+
+
+def _hessian(case: LinearCase, states: Array, theta: Array, decay: float) -> Array:
+    """Of eq. 7 at theta: [..., K A, K A]."""
+    p = softmax(case.features @ theta)
+    phi = case.features
+    width = phi.shape[1] * p.shape[-1]
+    curve = p[..., :, None] * np.eye(p.shape[-1]) - p[..., :, None] * p[..., None, :]
+    full = np.einsum("...s,sk,sl,...sab->...kalb", states, phi, phi, curve, optimize=True)
+    return np.asarray(full.reshape(*p.shape[:-2], width, width) + decay * np.eye(width))
+
+
+def iterate(case: LinearCase, gamma: Gamma, decay: float, policy: Array) -> Array:
+    """One iteration of section 4.2: ``policy`` finds states, theta* is learned, Gamma acts."""
+    theta = stationary_point(case, stationary_distribution(case, policy), decay)
+    return gamma(case.features @ theta)
+
+
+class Iteration(NamedTuple):
+    """Policies of the iteration from several starts at once."""
+
+    policies: Array
+    """[N + 1, starts, S, A], the starts first."""
+    settled: npt.NDArray[np.bool_]
+    """[starts]: whether the last step moved less than the tolerance."""
+
+    @property
+    def limits(self) -> Array:
+        """[starts, S, A]: where each start ended."""
+        return np.asarray(self.policies[-1])
+
+
+def run_iteration(
+    case: LinearCase,
+    gamma: Gamma,
+    decay: float,
+    starts: Array,
+    *,
+    iterations: int,
+    tolerance: float = 1e-11,
+) -> Iteration:
+    """`iterate` from each of ``starts`` [starts, S, A] until all stand still, or ``iterations``."""
+    policies = [starts]
+    moved = np.full(len(starts), np.inf)
+    for _ in range(iterations):
+        policies.append(iterate(case, gamma, decay, policies[-1]))
+        moved = distance(policies[-1], policies[-2])
+        if moved.max() < tolerance:
+            break
+    return Iteration(np.stack(policies), moved < tolerance)
+
+
+def distance(first: Array, second: Array) -> Array:
+    """The Euclidean norm of the difference of two policies, [...]."""
+    return np.asarray(np.sqrt(((first - second) ** 2).sum(axis=(-1, -2))))
+
+
+def distinct(policies: Array, tolerance: float = 1e-6) -> Array:
+    """Of ``policies`` [N, S, A] those further than ``tolerance`` from all before them."""
+    kept: list[Array] = []
+    for policy in policies:
+        if all(distance(policy, other) > tolerance for other in kept):
+            kept.append(policy)
+    return np.stack(kept)
+
+
+def iteration_jacobian(case: LinearCase, gamma: Gamma, decay: float, policy: Array) -> Array:
+    """The derivative of `iterate` at ``policy`` [..., S, A], between policies' differences.
+
+    Returns ``[..., S (A - 1), S (A - 1)]`` in an orthonormal basis of the differences of policies
+    (rows that sum to 0), so its Euclidean norm is the local factor of contraction and its spectral
+    radius the rate at which the iteration closes in on a fixed point.
+
+    Raises:
+        ValueError: ``gamma`` is the argmax, which has no derivative.
+    """
+    if gamma.temperature == 0:
+        raise ValueError("gamma has temperature 0; allowed: more than 0 (argmax has no derivative)")
+    num_states, actions = case.expert.shape
+    states = stationary_distribution(case, policy)
+    theta = stationary_point(case, states, decay)
+    basis = _zero_sum_basis(actions)
+    # Three links of a chain rule: the chain's stationary distribution moves with the policy,
+    # d' = d T' (I - T + 1 d)^-1 (Schweitzer's formula); the minimum of eq. 7 moves with it ...
+    fundamental = np.linalg.inv(np.eye(num_states) - chain(case, policy) + states[..., None, :])
+    by_policy = np.einsum(
+        "...s,sau,ab,...ut->...sbt", states, case.transitions, basis, fundamental, optimize=True
+    )
+    errors = softmax(case.features @ theta) - case.expert
+    pull = -np.einsum("tk,...ta->...tka", case.features, errors)
+    width = case.features.shape[1] * actions
+    moved = np.linalg.solve(
+        _hessian(case, states, theta, decay),
+        np.swapaxes(pull.reshape(*states.shape, width), -1, -2),
+    ).reshape(*states.shape[:-1], case.features.shape[1], actions, num_states)
+    # ... and Gamma's softmax with the Q-values.
+    p = softmax(case.features @ theta / gamma.temperature)
+    slope = (1 - gamma.epsilon) / gamma.temperature
+    q = np.einsum("sk,...kat->...sat", case.features, moved)
+    acted = slope * p[..., None] * (q - np.einsum("...sa,...sat->...st", p, q)[..., None, :])
+    by_states = np.einsum("ab,...sat->...sbt", basis, acted)
+    full = np.einsum("...rct,...sbt->...rcsb", by_states, by_policy, optimize=True)
+    size = num_states * (actions - 1)
+    return np.asarray(full.reshape(*states.shape[:-1], size, size))
+
+
+def _zero_sum_basis(actions: int) -> Array:
+    """[A, A - 1]: orthonormal columns that sum to 0."""
+    centered = np.eye(actions) - 1.0 / actions
+    left, _, _ = np.linalg.svd(centered)
+    return np.asarray(left[:, : actions - 1])
+
+
+def spectral_radius(matrix: Array) -> Array:
+    """The largest absolute eigenvalue, [...]."""
+    return np.asarray(np.abs(np.linalg.eigvals(matrix)).max(axis=-1))
+
+
+class Constants(NamedTuple):
+    """What bounds the factor of contraction in the proof of theorem 1 (appendix A)."""
+
+    gamma: float
+    """c_epsilon: Lipschitz constant of Gamma."""
+    features: float
+    """||Phi||, the spectral norm."""
+    distribution: float
+    """c_D of lemma 2, over all policies."""
+    printed: float
+    """beta by eq. 14 to 20 term by term; infinite where they bound nothing."""
+    convex: float
+    """beta where convexity removes the middle term of eq. 19."""
+
+
+def theorem_constants(case: LinearCase, gamma: Gamma, decay: float) -> Constants:
+    """The constants of appendix A, computed for this process.
+
+    Lemma 2 with Seneta's coefficient: ``||d1 - d2||_1 <= ||T1 - T2||_inf / (1 - tau)``, where tau
+    is half the largest 1-norm between two rows of T (any states, any actions; the paper prints "the
+    largest eigenvalue", which is 1 for every chain). Eq. 19 has ``theta1 - theta2`` on both sides,
+    through lemma 3 with c_J = 1/2; solved for it,
+
+    ``beta = c_eps |Phi| * |Phi| c_D (|Pi_E| + |P|) / (lambda - |Phi|^2 / 2)``, ``|P| <= sqrt(S)``,
+
+    which needs ``lambda > |Phi|^2 / 2``. The term ``Phi^T D1 (P1 - P2)`` is the difference of a
+    convex function's gradients, so its product with ``theta1 - theta2`` is not negative and can be
+    dropped:
+
+    ``beta = c_eps |Phi| * |Phi| c_D sqrt(2) / lambda``,
+
+    as two distributions over actions are at most sqrt(2) apart.
+    """
+    rows = case.transitions.reshape(-1, case.transitions.shape[-1])
+    apart = np.abs(rows[:, None] - rows[None]).sum(axis=-1) / 2
+    per_state = np.abs(case.transitions[:, :, None] - case.transitions[:, None]).sum(axis=-1) / 2
+    actions, states = case.expert.shape[1], len(case.expert)
+    # A policy's rows differ by vectors that sum to 0, whose 1-norm is at most sqrt(A) their 2-norm.
+    distribution = float(math.sqrt(actions) * per_state.max() / (1 - apart.max()))
+    norm = float(np.linalg.norm(case.features, 2))
+    scale = gamma.lipschitz * norm * norm * distribution
+    printed = math.inf
+    if decay > norm**2 / 2:
+        sizes = float(np.linalg.norm(case.expert)) + math.sqrt(states)
+        printed = scale * sizes / (decay - norm**2 / 2)
+    return Constants(gamma.lipschitz, norm, distribution, printed, scale * math.sqrt(2) / decay)
+
+
+class Descent(NamedTuple):
+    """Stochastic gradient descent on eq. 7 under a fixed policy (lemma 1)."""
+
+    updates: npt.NDArray[np.int64]
+    """[N]: the counts of updates at which theta was looked at."""
+    errors: Array
+    """[N, repeats]: the distance from theta*."""
+
+
+def stochastic_descent(
+    case: LinearCase,
+    states: Array,
+    decay: float,
+    *,
+    updates: int,
+    repeats: int,
+    seed: int,
+) -> Descent:
+    """Lemma 1: eq. 8 from single states drawn from ``states`` [S], ``repeats`` independent runs.
+
+    The learning rate is ``1 / (lambda (t + t0))``, whose sum diverges and whose squares' sum does
+    not; ``t0`` keeps the first steps below the curvature of eq. 7.
+    """
+    rng = generator(seed, Stream.PROCESSES, 2)
+    exact = stationary_point(case, states, decay)
+    curvature = 0.5 * float((case.features**2).sum(axis=1).max()) + decay
+    offset = curvature / decay
+    theta = np.zeros((repeats, *exact.shape))
+    looked = np.unique(np.geomspace(1, updates, 60).astype(np.int64))
+    errors = []
+    cumulative = np.cumsum(states)
+    for t in range(1, updates + 1):
+        drawn = np.minimum(np.searchsorted(cumulative, rng.random(repeats)), len(states) - 1)
+        phi = case.features[drawn]
+        wrong = softmax(np.einsum("rk,rka->ra", phi, theta)) - case.expert[drawn]
+        rate = 1.0 / (decay * (t + offset))
+        theta -= rate * (phi[:, :, None] * wrong[:, None, :] + decay * theta)
+        if t == looked[len(errors)]:
+            errors.append(np.sqrt(((theta - exact) ** 2).sum(axis=(-1, -2))))
+    return Descent(looked, np.stack(errors))
+
+
+def fitted_exponent(x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[float, float]:
+    """Exponent p and factor c of the power law ``y = c x^p`` nearest in log-log least squares.
+
+    Raises:
+        ValueError: fewer than two points, or values that are not positive.
+    """
+    first, second = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    if first.shape != second.shape or first.size < 2:
+        raise ValueError(f"x has {first.size} points and y {second.size}; allowed: as many, 2 up")
+    if first.min() <= 0 or second.min() <= 0:
+        raise ValueError("x and y have values that are not positive; allowed: a power law's")
+    slope, intercept = np.polyfit(np.log(first), np.log(second), 1)
+    return float(slope), float(math.exp(intercept))
