@@ -86,7 +86,8 @@ class Gamma:
             chosen = np.eye(actions)[values.argmax(axis=-1)]
         else:
             chosen = softmax(values / self.temperature)
-        return (1 - self.epsilon) * chosen + self.epsilon / actions
+        mixed: Array = (1 - self.epsilon) * chosen + self.epsilon / actions
+        return mixed
 
     @property
     def lipschitz(self) -> float:
@@ -177,7 +178,8 @@ def random_policies(case: LinearCase, count: int, seed: int) -> Array:
 
 def chain(case: LinearCase, policy: Array) -> Array:
     """The transition matrix [..., S, S] between states under ``policy``."""
-    return np.einsum("...sa,sat->...st", policy, case.transitions)
+    matrix: Array = np.einsum("...sa,sat->...st", policy, case.transitions)
+    return matrix
 
 
 def stationary_distribution(case: LinearCase, policy: Array) -> Array:
@@ -408,48 +410,6 @@ def theorem_constants(case: LinearCase, gamma: Gamma, decay: float) -> Constants
         sizes = float(np.linalg.norm(case.expert)) + math.sqrt(states)
         printed = scale * sizes / (decay - norm**2 / 2)
     return Constants(gamma.lipschitz, norm, distribution, printed, scale * math.sqrt(2) / decay)
-
-
-class Descent(NamedTuple):
-    """Stochastic gradient descent on eq. 7 under a fixed policy (lemma 1)."""
-
-    updates: npt.NDArray[np.int64]
-    """[N]: the counts of updates at which theta was looked at."""
-    errors: Array
-    """[N, repeats]: the distance from theta*."""
-
-
-def stochastic_descent(
-    case: LinearCase,
-    states: Array,
-    decay: float,
-    *,
-    updates: int,
-    repeats: int,
-    seed: int,
-) -> Descent:
-    """Lemma 1: eq. 8 from single states drawn from ``states`` [S], ``repeats`` independent runs.
-
-    The learning rate is ``1 / (lambda (t + t0))``, whose sum diverges and whose squares' sum does
-    not; ``t0`` keeps the first steps below the curvature of eq. 7.
-    """
-    rng = generator(seed, Stream.PROCESSES, 2)
-    exact = stationary_point(case, states, decay)
-    curvature = 0.5 * float((case.features**2).sum(axis=1).max()) + decay
-    offset = curvature / decay
-    theta = np.zeros((repeats, *exact.shape))
-    looked = np.unique(np.geomspace(1, updates, 60).astype(np.int64))
-    errors = []
-    cumulative = np.cumsum(states)
-    for t in range(1, updates + 1):
-        drawn = np.minimum(np.searchsorted(cumulative, rng.random(repeats)), len(states) - 1)
-        phi = case.features[drawn]
-        wrong = softmax(np.einsum("rk,rka->ra", phi, theta)) - case.expert[drawn]
-        rate = 1.0 / (decay * (t + offset))
-        theta -= rate * (phi[:, :, None] * wrong[:, None, :] + decay * theta)
-        if t == looked[len(errors)]:
-            errors.append(np.sqrt(((theta - exact) ** 2).sum(axis=(-1, -2))))
-    return Descent(looked, np.stack(errors))
 
 
 def fitted_exponent(x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[float, float]:

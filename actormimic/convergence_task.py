@@ -32,10 +32,10 @@ from actormimic.convergence import (
     run_iteration,
     spectral_radius,
     stationary_distribution,
-    stochastic_descent,
     theorem_constants,
 )
 from actormimic.convergence_report import write_convergence_report
+from actormimic.descent import stochastic_descent
 from actormimic.horizon import student_cost
 from actormimic.randomness import Stream, derive_seed, generator
 

@@ -25,9 +25,9 @@ from actormimic.convergence import (
     spectral_radius,
     stationary_distribution,
     stationary_point,
-    stochastic_descent,
     theorem_constants,
 )
+from actormimic.descent import stochastic_descent
 
 SMOOTH = Gamma(0.1, 0.1)
 

@@ -55,6 +55,7 @@ PYTHON_FLOORS = {
     "foreign_weights": 1,
     "metrics": 2,
     "run_folder": 2,
+    "descent": 2,
     "policy": 2,
     "convergence_report": 3,
     "learners": 3,
