@@ -211,8 +211,9 @@ class ActorMimicRun(LearningSettings):
 
     task: Literal["actor_mimic"]
     actor_mimic: ActorMimicSettings = ActorMimicSettings()
-    experts: Literal["train", "bundled"] | dict[str, str | ExpertFile] = "train"
-    """Per game a file, run folder or ``bundled``; or for all ``bundled`` or ``train`` (train them).
+    experts: Literal["train", "bundled", "auto"] | dict[str, str | ExpertFile] = "train"
+    """Per game a file, run folder or ``bundled``; or for all ``bundled``, ``train`` (train them) or
+    ``auto`` (the package's own where it has one, else train).
 
     Files of other libraries may need ``{file: PATH, pixels: unit or bytes, actions: [ALE's number
     of each output]}``, where the game's action set or the file does not say it.

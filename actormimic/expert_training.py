@@ -17,6 +17,7 @@ from pathlib import Path
 
 from actormimic.config import ActorMimicRun, DqnRun, ExpertFile, RunSettings
 from actormimic.config_files import load_settings, plain_values
+from actormimic.experts import bundled_games
 
 Say = Callable[[str], None]
 
@@ -28,6 +29,9 @@ def given_experts(settings: ActorMimicRun) -> dict[str, str | ExpertFile]:
     """The experts that are not to be trained: where each of their games' is."""
     if settings.experts == "bundled":
         return dict.fromkeys(settings.games, "bundled")
+    if settings.experts == "auto":
+        in_the_box = bundled_games()
+        return {game: "bundled" for game in settings.games if game in in_the_box}
     return dict(settings.experts) if isinstance(settings.experts, dict) else {}
 
 

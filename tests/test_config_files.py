@@ -140,17 +140,19 @@ def test_each_mistake_names_key_value_and_what_is_allowed(override, line):
         ("games=pong", "games is 'pong'; allowed: a list, not empty, of text"),
         (
             "experts=5",
-            "experts is 5; allowed: train or bundled or a mapping of names to text or a section "
-            "with file, pixels, actions",
+            "experts is 5; allowed: train, bundled or auto or a mapping of names to text or a "
+            "section with file, pixels, actions",
         ),
         (
             "experts.pong={file: x.pt, pixelz: unit}",
-            "experts is {'pong': {'file': 'x.pt', 'pixelz': 'unit'}}; allowed: train or bundled or "
+            "experts is {'pong': {'file': 'x.pt', 'pixelz': 'unit'}}; allowed: train, "
+            "bundled or auto or "
             "a mapping of names to text or a section with file, pixels, actions",
         ),
         (
             "experts.pong=5",
-            "experts is {'pong': 5}; allowed: train or bundled or a mapping of names to text or a "
+            "experts is {'pong': 5}; allowed: train, bundled or auto or a mapping of names "
+            "to text or a "
             "section with file, pixels, actions",
         ),
     ],

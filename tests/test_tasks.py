@@ -12,7 +12,8 @@ from torch import nn
 from actormimic.checkpoint import load_weights
 from actormimic.config import NetworkSettings, RunSettings, resolve
 from actormimic.config_files import load_settings
-from actormimic.expert_training import _ExpertProcess, _training, expert_sources
+from actormimic.expert_training import _ExpertProcess, _training, expert_sources, given_experts
+from actormimic.experts import bundled_games
 from actormimic.games import minimal_actions
 from actormimic.networks import seeded_network
 from actormimic.policy import NetworkPolicy, load
@@ -51,6 +52,7 @@ def amn(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "amn.yaml",
         base / "run",
         "games=[breakout, pong]",
+        "experts=train",
         "actor_mimic.beta=0.01",
         f"expert_training.folder={base / 'experts'}",
         f"expert_training.overrides={TINY_EXPERT}",
@@ -84,6 +86,7 @@ def test_the_weights_say_what_they_are(amn: Path):
 def test_experts_are_kept_for_the_next_run_and_for_no_other(amn: Path, capfd):
     overrides = [
         "games=[breakout, pong]",
+        "experts=train",
         f"expert_training.folder={amn / 'experts'}",
     ]
     settings = load_settings("amn.yaml", [*overrides, f"expert_training.overrides={TINY_EXPERT}"])
@@ -107,6 +110,7 @@ def test_the_same_command_finishes_at_once_with_the_same_table(amn: Path):
         "amn.yaml",
         amn / "run",
         "games=[breakout, pong]",
+        "experts=train",
         "actor_mimic.beta=0.01",
         f"expert_training.folder={amn / 'experts'}",
         f"expert_training.overrides={TINY_EXPERT}",
@@ -117,11 +121,26 @@ def test_the_same_command_finishes_at_once_with_the_same_table(amn: Path):
     assert after == files, "nothing was trained again"
 
 
+def test_auto_takes_experts_from_the_package_where_there_are_some():
+    inside, outside = bundled_games()[0], "freeway"
+    assert outside not in bundled_games()
+    settings = load_settings("amn.yaml", [f"games=[{outside}, {inside}]"])
+    assert given_experts(settings) == {inside: "bundled"}
+    settings = load_settings("amn.yaml", [f"games=[{outside}, {inside}]", "experts=train"])
+    assert given_experts(settings) == {}
+    assert set(given_experts(load_settings("amn.yaml", []))) <= set(bundled_games())
+
+
 def test_an_expert_that_fails_is_said(tmp_path: Path):
     bad = json.dumps([*TINY, "device=cuda:77"])
     settings = load_settings(
         "amn.yaml",
-        ["games=[pong]", f"expert_training.folder={tmp_path}", f"expert_training.overrides={bad}"],
+        [
+            "games=[pong]",
+            "experts=train",
+            f"expert_training.folder={tmp_path}",
+            f"expert_training.overrides={bad}",
+        ],
     )
     with pytest.raises(ValueError, match=r"pong's expert ended with exit code 2: .*cuda:77"):
         expert_sources(settings, lambda line: None)
@@ -281,7 +300,7 @@ def test_sources_that_are_not_there_are_refused_before_anything_is_made(tmp_path
     for config, override in (
         ("transfer.yaml", f"source={tmp_path / 'none'}"),
         ("evaluate.yaml", f"source={tmp_path / 'none'}"),
-        ("amn.yaml", f"experts={{krull: {tmp_path / 'none'}}}"),
+        ("amn.yaml", f"experts={{atlantis: {tmp_path / 'none'}}}"),
     ):
         assert main([config, f"folder={tmp_path / 'run'}", override]) == 2
         assert "which does not exist; allowed: a file or folder" in " ".join(
