@@ -1,4 +1,4 @@
-"""The pool's life: asynchronous batches, the caller's buffers, saved states, mistakes, shutdown."""
+"""The pool's life: asynchronous batches, the caller's buffers, mistakes, waits, shutdown."""
 
 import gc
 import multiprocessing
@@ -10,6 +10,7 @@ import textwrap
 import threading
 import time
 import weakref
+from multiprocessing import shared_memory
 from pathlib import Path
 from typing import Any
 
@@ -84,25 +85,36 @@ def test_batches_are_used_in_turn(batch_size: int, count: int) -> None:
     env.close()
 
 
-def test_memory_of_the_caller() -> None:
-    torch = pytest.importorskip("torch")
+@pytest.mark.parametrize(
+    "kind", ["NumPy", "torch", "shared memory", pytest.param("pinned", marks=pytest.mark.cuda)]
+)
+def test_memory_of_the_caller(kind: str, request: Any) -> None:
+    shape = (2, 4, 84, 84)
+    memory: Any = np.zeros(shape, dtype=np.uint8)
+    if kind in ("torch", "pinned"):
+        torch = pytest.importorskip("torch")
+        memory = torch.zeros(shape, dtype=torch.uint8, pin_memory=kind == "pinned")
+    elif kind == "shared memory":
+        block = shared_memory.SharedMemory(create=True, size=memory.nbytes)
+        request.addfinalizer(block.unlink)
+        memory = np.ndarray(shape, dtype=np.uint8, buffer=block.buf)
     env = AtariVectorEnv("pong", 2)
     reference = AtariVectorEnv("pong", 2)
-    tensor = torch.zeros(2, 4, 84, 84, dtype=torch.uint8)
     lives = np.full(2, -1, dtype=np.int32)
-    batch = env.make_batch(obs=tensor, lives=lives)
+    batch = env.make_batch(obs=memory, lives=lives)
     env.reset(seed=3)
     reference.reset(seed=3)
     result = env.step(noops(env), out=batch)
     expected = reference.step(noops(env))
-    np.testing.assert_array_equal(tensor.numpy(), expected[0])
-    assert np.shares_memory(result[0], tensor.numpy())
+    np.testing.assert_array_equal(np.asarray(memory), expected[0])
+    assert np.shares_memory(result[0], np.asarray(memory))
     np.testing.assert_array_equal(lives, expected[4]["lives"])
     np.testing.assert_array_equal(batch.rewards, expected[1])
     np.testing.assert_array_equal(batch["frame_number"], expected[4]["frame_number"])
     fresh = env.step(noops(env))[0]
-    assert not np.shares_memory(fresh, tensor.numpy())
+    assert not np.shares_memory(fresh, np.asarray(memory))
     env.close()
+    reference.close()
 
 
 def test_a_batch_is_checked() -> None:
@@ -118,6 +130,18 @@ def test_a_batch_is_checked() -> None:
         env.make_batch(obs=good[..., ::-1])
     with pytest.raises(ValueError, match="no array 'observations'"):
         env.make_batch(observations=good)
+    unaligned = np.zeros(9, dtype=np.uint8)[1:].view(np.int32)
+    with pytest.raises(ValueError, match="lives must be aligned to 4 bytes"):
+        env.make_batch(lives=unaligned)
+    numbers = np.zeros(3, dtype=np.int32)
+    with pytest.raises(ValueError, match=r"(lives|rewards) of batch 0 and .* share memory"):
+        env.make_batch(lives=numbers[:2], rewards=numbers[1:])
+    batch = env.make_batch(obs=good)
+    for twice in (batch, env.make_batch(obs=good)):
+        with pytest.raises(ValueError, match=r"of batch \d and \w+ of batch \d share memory"):
+            env.use_batches([batch, twice])
+    with pytest.raises(TypeError, match="takes batches, got None"):
+        env.use_batches([None])  # type: ignore[list-item]
     good.flags.writeable = False
     with pytest.raises(ValueError, match="obs must be writable"):
         env.make_batch(obs=good)
@@ -136,83 +160,6 @@ def test_a_batch_is_checked() -> None:
         asynchronous.step(noops(asynchronous), out=asynchronous.make_batch())
 
 
-@pytest.mark.parametrize("game", ["breakout", "pong", "pitfall2", "tic_tac_toe_3d"])
-def test_a_restored_pool_goes_on_bit_for_bit(game: str) -> None:
-    settings: dict[str, Any] = {"repeat_action_probability": 0.25, "ram": True}
-    first = AtariVectorEnv(game, 2, **settings)
-    second = AtariVectorEnv(game, 2, **settings)
-    first.reset(seed=7)
-    rng = np.random.default_rng(0)
-    actions = rng.integers(0, first.single_action_space.n, (150, 2))
-    for t in range(50):
-        first.step(actions[t])
-    state = first.clone_state()
-    expected = [first.step(a) for a in actions[50:]]
-    second.restore_state(state)
-    first.restore_state(state)
-    for pool in (first, second):
-        if pool is second:
-            assert pool.clone_state() == state
-        for t, a in enumerate(actions[50:]):
-            obs, rewards, _, _, infos = pool.step(a)
-            np.testing.assert_array_equal(obs, expected[t][0])
-            np.testing.assert_array_equal(rewards, expected[t][1])
-            np.testing.assert_array_equal(infos["ram"], expected[t][4]["ram"])
-            np.testing.assert_array_equal(infos["lives"], expected[t][4]["lives"])
-    first.close()
-    second.close()
-
-
-def test_a_state_of_another_pool_is_refused() -> None:
-    env = AtariVectorEnv("pong", 2)
-    with pytest.raises(RuntimeError, match="before reset"):
-        env.clone_state()
-    env.reset(seed=0)
-    state = env.clone_state()
-    for other, message in [
-        (AtariVectorEnv("pong", 1), "2 environments in batches of 2; this one has 1"),
-        (AtariVectorEnv("boxing", 2), "plays pong; here it plays boxing"),
-        (AtariVectorEnv("pong", 2, stack_num=3), "of another size|newest frame|made with other"),
-    ]:
-        with pytest.raises(ValueError, match=message):
-            other.restore_state(state)
-        other.close()
-    with pytest.raises(ValueError, match="not a saved pool"):
-        env.restore_state(b"abcdefgh" * 9)
-    with pytest.raises(ValueError, match="cut short"):
-        env.restore_state(state[:-1])
-    with pytest.raises(ValueError, match="bytes too many"):
-        env.restore_state(state + b"!")
-    with pytest.raises(ValueError, match="version"):
-        env.restore_state(state[:4] + b"\xff" + state[5:])
-    env.close()
-
-
-@pytest.mark.parametrize("registered", [False, True])
-@pytest.mark.parametrize("batch_size", [0, 2])
-def test_a_state_holds_the_results_under_way(batch_size: int, registered: bool) -> None:
-    settings: dict[str, Any] = {"num_envs": 5, "batch_size": batch_size, "num_threads": 1}
-    first = AtariVectorEnv("breakout", **settings, autoreset_mode="SameStep", episodic_life=True)
-    second = AtariVectorEnv("breakout", **settings, autoreset_mode="SameStep", episodic_life=True)
-    first.reset(seed=3)
-    for _ in range(7):
-        first.step(noops(first))
-    first.send(noops(first) + 1)
-    state = first.clone_state()
-    if registered:
-        second.use_batches([second.make_batch() for _ in range(3 if batch_size else 1)])
-    second.restore_state(state)
-    for _ in range(20):
-        expected, got = first.recv(), second.recv()
-        for a, b in zip(expected[:4], got[:4], strict=True):
-            np.testing.assert_array_equal(a, b)
-        np.testing.assert_array_equal(expected[4]["env_id"], got[4]["env_id"])
-        first.send(noops(first) + 1)
-        second.send(noops(second) + 1)
-    first.close()
-    second.close()
-
-
 @pytest.mark.parametrize(
     ("actions", "error", "message"),
     [
@@ -223,6 +170,7 @@ def test_a_state_holds_the_results_under_way(batch_size: int, registered: bool) 
         (np.array([[0, 0]]), ValueError, "actions must have shape"),
         (np.array([0.0, np.nan]), TypeError, "dtype int32 or int64, got float64"),
         (np.array([0, 1], dtype=np.uint8), TypeError, "dtype int32 or int64, got uint8"),
+        (np.array([0, 1], dtype=">i4"), TypeError, "dtype int32 or int64, got >i4"),
         ([0, 0], TypeError, "actions must be a NumPy array"),
     ],
 )
@@ -236,6 +184,46 @@ def test_actions_are_checked_before_anything_moves(
         env.step(actions)
     infos = env.step(np.zeros(2, dtype=np.int32))[4]
     np.testing.assert_array_equal(infos["frame_number"], before + 4)
+    env.close()
+
+
+def test_actions_of_any_layout_are_read_as_they_are() -> None:
+    layouts = [AtariVectorEnv("pong", 3) for _ in range(3)]
+    plain = np.array([2, 3, 2])
+    unaligned = np.zeros(25, dtype=np.uint8)[1:].view(np.int64)
+    unaligned[:] = plain
+    strided = np.repeat(plain, 2)[::2]
+    for env in layouts:
+        env.reset(seed=0)
+    for _ in range(20):
+        obs = [env.step(a)[0] for env, a in zip(layouts, (plain, unaligned, strided), strict=True)]
+    np.testing.assert_array_equal(obs[0], obs[1])
+    np.testing.assert_array_equal(obs[0], obs[2])
+    for env in layouts:
+        env.close()
+
+
+@pytest.mark.parametrize(
+    ("strengths", "error", "message"),
+    [
+        (np.array([1, np.nan], dtype=np.float32), ValueError, r"strength nan of env 1 \(pong\)"),
+        (np.array([1.5, 1], dtype=np.float32), ValueError, r"1.5 of env 0 .*allowed: 0 to 1"),
+        (np.array([-0.1, 1], dtype=np.float32), ValueError, "is out of range"),
+        (np.ones(3, dtype=np.float32), ValueError, r"strengths must have shape \(2,\), got \(3,\)"),
+        (np.ones((2, 1), dtype=np.float32), ValueError, "strengths must have shape"),
+        (np.ones(2), TypeError, "strengths must be an array of dtype float32"),
+        ([1.0, 1.0], TypeError, "strengths must be an array of dtype float32"),
+    ],
+)
+def test_strengths_are_checked_before_anything_moves(
+    strengths: Any, error: type[Exception], message: str
+) -> None:
+    env = AtariVectorEnv("pong", 2, continuous=True)
+    env.reset(seed=0)
+    with pytest.raises(error, match=message):
+        env.ale.send(noops(env), strengths, None)
+    with pytest.raises(RuntimeError, match="nothing to wait for"):
+        env.recv()
     env.close()
 
 
@@ -280,7 +268,8 @@ def test_calls_out_of_turn() -> None:
 
 def test_a_failure_names_the_environment(tmp_path: Path, monkeypatch: Any) -> None:
     rom = tmp_path / "pong.bin"
-    rom.write_bytes(Path(str(roms.get_rom_path("pong"))).read_bytes())
+    get_rom_path = roms.get_rom_path
+    rom.write_bytes(Path(str(get_rom_path("pong"))).read_bytes())
     monkeypatch.setattr(roms, "get_rom_path", lambda name: rom)
     env = AtariVectorEnv("pong", 2)
     image = rom.read_bytes()
@@ -292,6 +281,9 @@ def test_a_failure_names_the_environment(tmp_path: Path, monkeypatch: Any) -> No
     rom.write_bytes(image)
     env.reset(seed=0)
     env.step(noops(env))
+    rom.write_bytes(Path(str(get_rom_path("breakout"))).read_bytes())
+    with pytest.raises(RuntimeError, match=r"env [01] \(pong\) failed: .* has gone or changed"):
+        env.reset(seed=0)
     env.close()
     rom.write_bytes(b"not a game")
     monkeypatch.setattr(roms, "get_rom_path", lambda name: tmp_path / "nothing.bin")
@@ -351,6 +343,45 @@ def test_control_c_ends_a_wait() -> None:
     # It ended while the pool went on, not with it.
     env.recv()
     assert time.monotonic() - started < 30
+    env.close()
+
+
+@pytest.mark.parametrize("call", ["reset", "clone_state", "restore_state"])
+def test_control_c_ends_a_wait_for_steps_under_way(call: str) -> None:
+    env = AtariVectorEnv("pong", 60, num_threads=1, frameskip=1000, noop_max=0)
+    env.reset(seed=0)
+    arguments = [env.clone_state()] if call == "restore_state" else []
+    env.send(noops(env))
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        getattr(env, call)(*arguments)
+    # It ended before the steps did, and those go on.
+    with pytest.raises(RuntimeError, match="steps under way"):
+        env.use_batches([])
+    env.close()
+
+
+def test_control_c_ends_a_wait_for_the_end() -> None:
+    env = AtariVectorEnv("pong", 1, noop_min=20000, noop_max=20000)
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        env.reset()
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        env.ale.close()
+    env.close()
+
+
+def test_two_threads_may_close() -> None:
+    env = AtariVectorEnv("pong", 4, frameskip=100)
+    env.reset()
+    env.send(noops(env))
+    threads = [threading.Thread(target=env.ale.close) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
     env.close()
 
 

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <memory>
 
+#include "bindings/batch_arrays.hpp"
 #include "bindings/bindings.hpp"
 #include "common/check.hpp"
 #include "pool/pool.hpp"
@@ -17,113 +18,27 @@ namespace {
 
 constexpr std::chrono::milliseconds kInterruptCheck{50};  // how soon Ctrl-C ends a wait
 
-// What the results of a pool look like, and which of the optional ones were asked for.
-struct BatchShape {
-  py::ssize_t rows = 0;
-  std::vector<py::ssize_t> obs;  // of one environment
-  bool final_obs = false;
-  bool ram = false;
-  bool flags = false;
-};
-
-template <typename T>
-py::array_t<T> checked_array(py::handle given, const char* name,
-                             const std::vector<py::ssize_t>& shape) {
-  if (!py::isinstance<py::array_t<T>>(given))
-    throw py::type_error(detail::join(name, " must be a NumPy array of dtype ",
-                                      std::string(py::str(py::dtype::of<T>())), ", got ",
-                                      std::string(py::str(py::type::of(given)))));
-  auto array = py::reinterpret_borrow<py::array_t<T>>(given);
-  const std::vector<py::ssize_t> got(array.shape(), array.shape() + array.ndim());
-  require(got == shape, name, " must have shape ", std::string(py::str(py::tuple(py::cast(shape)))),
-          ", got ", std::string(py::str(py::tuple(py::cast(got)))));
-  require(array.flags() & py::array::c_style, name, " must be C-contiguous");
-  require(array.writeable(), name, " must be writable");
-  return array;
+// Calls `done`, which waits for a moment, until it returns true. Ctrl-C ends it in between.
+template <typename Done>
+void wait_until(Done&& done) {
+  for (;;) {
+    {
+      py::gil_scoped_release release;
+      if (done(kInterruptCheck)) return;
+    }
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+  }
 }
 
-// One batch of results: the arrays and the addresses of their first rows.
-class PyBatch {
- public:
-  PyBatch(const BatchShape& shape, const py::dict& given) : shape_(shape) {
-    std::vector<py::ssize_t> obs_shape = shape.obs;
-    obs_shape.insert(obs_shape.begin(), shape.rows);
-    const std::vector<py::ssize_t> row_shape{shape.rows};
-    Slot& slot = batch.first;
-    int used = 0;
-    const auto make = [&](const char* name, auto*& pointer, const std::vector<py::ssize_t>& size) {
-      using T = std::remove_reference_t<decltype(*pointer)>;
-      py::array_t<T> array;
-      if (given.contains(name)) {
-        array = checked_array<T>(given[name], name, size);
-        ++used;
-      } else {
-        array = py::array_t<T>(size);
-      }
-      pointer = array.mutable_data();
-      arrays[name] = array;
-    };
-    make("obs", slot.obs, obs_shape);
-    make("rewards", slot.reward, row_shape);
-    make("terminations", slot.terminated, row_shape);
-    make("truncations", slot.truncated, row_shape);
-    make("env_id", slot.env_id, row_shape);
-    make("lives", slot.lives, row_shape);
-    make("frame_number", slot.frame_number, row_shape);
-    make("episode_frame_number", slot.episode_frame_number, row_shape);
-    if (shape.final_obs) {
-      make("final_obs", slot.final_obs, obs_shape);
-      std::memset(slot.final_obs, 0, static_cast<std::size_t>(array("final_obs").nbytes()));
-    }
-    if (shape.ram) make("ram", slot.ram, {shape.rows, kRamBytes});
-    if (shape.flags) {
-      make("life_lost", slot.life_lost, row_shape);
-      make("game_over", slot.game_over, row_shape);
-      make("autoreset", slot.autoreset, row_shape);
-    }
-    if (static_cast<std::size_t>(used) != given.size()) {
-      for (const auto& item : given)
-        require(arrays.contains(item.first), "a batch of this pool has no array '",
-                std::string(py::str(item.first)), "'; it has ",
-                std::string(py::str(py::list(arrays))));
-    }
-    batch.obs_bytes =
-        static_cast<std::size_t>(array("obs").nbytes() / std::max<py::ssize_t>(shape.rows, 1));
+// The elements of a one-dimensional array of `rows`, whatever its strides and alignment.
+template <typename Element, typename Out>
+void read_rows(const py::array& array, std::vector<Out>& out) {
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    Element element;
+    std::memcpy(&element, array.data(static_cast<py::ssize_t>(i)), sizeof element);
+    out[i] = element;
   }
-
-  py::array array(const char* name) const { return arrays[name]; }
-
-  py::dict infos(bool after_step) const {
-    py::dict infos;
-    for (const char* name : {"env_id", "lives", "frame_number", "episode_frame_number"})
-      infos[name] = arrays[name];
-    if (shape_.ram) infos["ram"] = arrays["ram"];
-    if (shape_.flags)
-      for (const char* name : {"life_lost", "game_over", "autoreset"}) infos[name] = arrays[name];
-    if (shape_.final_obs && after_step) {
-      for (py::ssize_t i = 0; i < shape_.rows; ++i) {
-        if (!batch.first.terminated[i] && !batch.first.truncated[i]) continue;
-        infos["final_obs"] = arrays["final_obs"];
-        break;
-      }
-    }
-    return infos;
-  }
-
-  py::tuple reset_result() const { return py::make_tuple(arrays["obs"], infos(false)); }
-  py::tuple step_result() const {
-    return py::make_tuple(arrays["obs"], arrays["rewards"], arrays["terminations"],
-                          arrays["truncations"], infos(true));
-  }
-
-  Batch batch;
-  py::dict arrays;
-
- private:
-  BatchShape shape_;
-};
-
-using PyBatchRef = std::shared_ptr<PyBatch>;
+}
 
 class PyPool {
  public:
@@ -142,10 +57,14 @@ class PyPool {
     in_flight_ = static_cast<std::size_t>(pool_->batches_in_flight());
   }
 
-  ~PyPool() { close(); }
-
   // The workers write into arrays that this object keeps alive, so they stop first.
+  ~PyPool() {
+    py::gil_scoped_release release;
+    pool_->close();
+  }
+
   void close() {
+    wait_until([&](auto timeout) { return pool_->stop(timeout); });
     py::gil_scoped_release release;
     pool_->close();
   }
@@ -155,6 +74,13 @@ class PyPool {
   }
 
   void use_batches(const std::vector<PyBatchRef>& batches) {
+    std::vector<const PyBatch*> all;
+    for (const PyBatchRef& batch : batches) {
+      if (batch == nullptr) throw py::type_error("use_batches() takes batches, got None");
+      require_shape(*batch);
+      all.push_back(batch.get());
+    }
+    require_disjoint(all);
     pool_->set_line_capacity(std::max(batches.size(), in_flight_) + 1);
     registered_ = batches;
     take_back();
@@ -164,6 +90,7 @@ class PyPool {
     require(env_ids.size() == seeds.size(), "env_ids and seeds must have the same size, got ",
             env_ids.size(), " and ", seeds.size());
     const bool full = env_ids.size() == static_cast<std::size_t>(pool_->num_envs());
+    wait_idle();
     offer(full ? in_flight_ : 1, full);
     {
       py::gil_scoped_release release;
@@ -175,8 +102,7 @@ class PyPool {
 
   void send(const py::array& actions, const py::object& strengths, const PyBatchRef& out) {
     read_actions(actions);
-    py::array_t<float> paddle;
-    if (!strengths.is_none()) paddle = py::cast<py::array_t<float>>(strengths);
+    read_strengths(strengths);
     if (out != nullptr) {
       require(registered_.empty(), "out= and use_batches() exclude each other");
       require(pool_->num_envs() == pool_->batch_size(),
@@ -189,8 +115,8 @@ class PyPool {
     }
     {
       py::gil_scoped_release release;
-      pool_->send(actions_.data(), paddle.size() > 0 ? paddle.data() : nullptr, actions_.size(),
-                  given_.data(), given_.size());
+      pool_->send(actions_.data(), strengths_.empty() ? nullptr : strengths_.data(),
+                  actions_.size(), given_.data(), given_.size());
     }
     lend(false);
   }
@@ -198,6 +124,7 @@ class PyPool {
   py::tuple recv() { return receive()->step_result(); }
 
   py::bytes clone_state() {
+    wait_idle();
     std::string state;
     {
       py::gil_scoped_release release;
@@ -208,6 +135,7 @@ class PyPool {
 
   void restore_state(const py::bytes& state) {
     const std::string_view bytes = state;
+    wait_idle();
     {
       py::gil_scoped_release release;
       pool_->restore_state(bytes.data(), bytes.size());
@@ -243,9 +171,29 @@ class PyPool {
     require(fits, "actions must have shape (", shape_.rows, ",), got ",
             std::string(py::str(actions.attr("shape"))));
     actions_.resize(static_cast<std::size_t>(shape_.rows));
-    for (py::ssize_t i = 0; i < shape_.rows; ++i)
-      actions_[i] = wide ? *static_cast<const std::int64_t*>(actions.data(i))
-                         : *static_cast<const std::int32_t*>(actions.data(i));
+    if (wide) {
+      read_rows<std::int64_t>(actions, actions_);
+    } else {
+      read_rows<std::int32_t>(actions, actions_);
+    }
+  }
+
+  void read_strengths(const py::object& given) {
+    strengths_.clear();
+    if (given.is_none()) return;
+    if (!py::isinstance<py::array_t<float>>(given))
+      throw py::type_error(detail::join("strengths must be an array of dtype float32, got ",
+                                        std::string(py::str(py::type::of(given)))));
+    const auto strengths = py::reinterpret_borrow<py::array>(given);
+    const bool fits = strengths.ndim() == 1 && strengths.shape(0) == shape_.rows;
+    require(fits, "strengths must have shape (", shape_.rows, ",), got ",
+            std::string(py::str(strengths.attr("shape"))));
+    strengths_.resize(static_cast<std::size_t>(shape_.rows));
+    read_rows<float>(strengths, strengths_);
+  }
+
+  void wait_idle() {
+    wait_until([&](auto timeout) { return pool_->wait_idle(timeout); });
   }
 
   // Fills offered_ with the batches that go to the pool next: the caller's, all of them or those
@@ -277,14 +225,7 @@ class PyPool {
 
   PyBatchRef receive() {
     Batch batch;
-    bool done = false;
-    while (!done) {
-      {
-        py::gil_scoped_release release;
-        done = pool_->recv(kInterruptCheck, batch);
-      }
-      if (!done && PyErr_CheckSignals() != 0) throw py::error_already_set();
-    }
+    wait_until([&](auto timeout) { return pool_->recv(timeout, batch); });
     PyBatchRef front = lent_.front();
     lent_.erase(lent_.begin());
     if (!registered_.empty()) held_.push_back(front);
@@ -301,6 +242,7 @@ class PyPool {
   std::vector<PyBatchRef> offered_;
   std::vector<Batch> given_;
   std::vector<std::int64_t> actions_;
+  std::vector<float> strengths_;
 };
 
 }  // namespace
@@ -366,11 +308,7 @@ void bind_pool(py::module_& m) {
       .def(py::init<const PoolSettings&, bool, bool>(), py::arg("settings"), py::arg("ram"),
            py::arg("flags"))
       .def("make_batch", &PyPool::make_batch)
-      .def("use_batches",
-           [](PyPool& self, const std::vector<PyBatchRef>& batches) {
-             for (const PyBatchRef& batch : batches) self.require_shape(*batch);
-             self.use_batches(batches);
-           })
+      .def("use_batches", &PyPool::use_batches)
       .def("reset", &PyPool::reset, py::arg("env_ids"), py::arg("seeds"))
       .def("send", &PyPool::send, py::arg("actions"), py::arg("strengths"), py::arg("out"))
       .def("recv", &PyPool::recv)

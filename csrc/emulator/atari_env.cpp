@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <sstream>
 
 #include "common/check.hpp"
@@ -269,7 +270,7 @@ void AtariEnv::save(StateWriter& out) const {
   out.put(reward_);
   for (const bool flag : {game_over_, life_lost_, terminated_, truncated_, result_life_lost_,
                           result_game_over_, autoreset_, has_final_})
-    out.put(flag);
+    out.put_flag(flag);
   out.put(newest_);
   for (const auto* bytes : {&history_, &pooled_, &final_}) {
     out.put<std::uint64_t>(bytes->size());
@@ -280,14 +281,19 @@ void AtariEnv::save(StateWriter& out) const {
 void AtariEnv::load(StateReader& in) {
   console_.load(in);
   std::istringstream random(in.get_string());
-  random >> noop_random_;
+  require(static_cast<bool>(random >> noop_random_),
+          "the saved state is damaged: its generator cannot be read");
+  constexpr int kMost = std::numeric_limits<int>::max();
   pending_seed_ = in.get<int>();
+  require_range("pending seed of the saved state", pending_seed_, -1, kMost);
   elapsed_frames_ = in.get<int>();
+  require_range("frames of the saved state", elapsed_frames_, 0, kMost);
   lives_ = in.get<int>();
+  require_range("lives of the saved state", lives_, 0, kMost);
   reward_ = in.get<int>();
   for (bool* flag : {&game_over_, &life_lost_, &terminated_, &truncated_, &result_life_lost_,
                      &result_game_over_, &autoreset_, &has_final_})
-    *flag = in.get<bool>();
+    *flag = in.get_flag();
   newest_ = in.get<int>();
   require_range("newest frame of the saved state", newest_, 0, settings_.stack_num - 1);
   for (auto* bytes : {&history_, &pooled_, &final_}) {

@@ -79,6 +79,8 @@ class AtariEnv {
   std::size_t obs_bytes() const { return history_.size(); }
 
   void save(StateWriter& out) const;
+  // Throws std::invalid_argument for bytes that make no sense here; the environment is then neither
+  // the old nor the saved one until a load() succeeds.
   void load(StateReader& in);
 
  private:

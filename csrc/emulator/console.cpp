@@ -20,16 +20,12 @@ namespace {
 // RAM after each frame; games see that value where they read an address nothing answers to.
 constexpr std::uint16_t kLastRamAddress = 0xff;
 
-// ALE ends the process when it cannot load a ROM, so everything it would trip over is asked first.
-void check_rom(const std::string& path) {
+// The MD5 of a file as ALE computes it; empty where the file cannot be read.
+std::string md5_of(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  require(file.good() && std::filesystem::is_regular_file(path), "ROM file '", path,
-          "' cannot be read");
+  if (!file.good() || !std::filesystem::is_regular_file(path)) return "";
   const std::vector<std::uint8_t> image((std::istreambuf_iterator<char>(file)), {});
-  require(!image.empty(), "ROM file '", path, "' is empty");
-  const std::string md5 = ale::stella::MD5(image.data(), static_cast<std::uint32_t>(image.size()));
-  const std::unique_ptr<ale::RomSettings> game(ale::buildRomRLWrapper(path, md5));
-  require(game != nullptr, "ROM file '", path, "' is not a game that ALE supports");
+  return ale::stella::MD5(image.data(), static_cast<std::uint32_t>(image.size()));
 }
 
 template <typename Values>
@@ -48,11 +44,19 @@ void require_one_of(const char* name, int value, const Values& allowed) {
 
 }  // namespace
 
+const char* ale_version() { return ALE_VERSION; }
+
 Console::Console(const GameChoice& game, float repeat_action_probability)
     : impl_(std::make_unique<Impl>()) {
   ale::Logger::setMode(ale::Logger::Error);
-  check_rom(game.rom_path);
   impl_->choice = game;
+  // ALE ends the process when it cannot load a ROM, so what it would trip over is asked first.
+  impl_->file_md5 = md5_of(game.rom_path);
+  require(!impl_->file_md5.empty(), "ROM file '", game.rom_path, "' cannot be read");
+  require(std::filesystem::file_size(game.rom_path) > 0, "ROM file '", game.rom_path, "' is empty");
+  const std::unique_ptr<ale::RomSettings> known(
+      ale::buildRomRLWrapper(game.rom_path, impl_->file_md5));
+  require(known != nullptr, "ROM file '", game.rom_path, "' is not a game that ALE supports");
   impl_->ale = std::make_unique<ale::ALEInterface>();
   disable_color_averaging(*impl_->ale);
   impl_->ale->setFloat("repeat_action_probability", repeat_action_probability);
@@ -64,6 +68,10 @@ Console::Console(const GameChoice& game, float repeat_action_probability)
 Console::~Console() = default;
 
 void Console::Impl::load_rom(int seed) {
+  // The file may have been replaced since it was last looked at.
+  ensure(md5_of(choice.rom_path) == file_md5, "ROM file '", choice.rom_path,
+         "' has gone or changed since the environment was made");
+  system = nullptr;
   ale->setInt("random_seed", seed);
   ale->loadROM(choice.rom_path);
   if (choice.mode >= 0) {
@@ -77,15 +85,22 @@ void Console::Impl::load_rom(int seed) {
   find_parts();
 }
 
+void Console::Impl::require_loaded() const {
+  ensure(system != nullptr, "no game is loaded since its ROM file failed to load");
+}
+
 void Console::Impl::find_parts() {
   osystem = ale->theOSystem.get();
+  const auto& properties = osystem->console().properties();
+  const std::string loaded = properties.get(ale::stella::Cartridge_MD5);
+  ensure(md5.empty() || md5 == loaded, "ROM file '", choice.rom_path,
+         "' changed while it was read");
+  md5 = loaded;
   system = &osystem->console().system();
   tia = &system->tia();
   media = &osystem->console().mediaSource();
   game = ale->romSettings.get();
   sticky_random = &ale->environment->getEnvironmentRNG();
-  const auto& properties = osystem->console().properties();
-  md5 = properties.get(ale::stella::Cartridge_MD5);
   paddles = properties.get(ale::stella::Controller_Left) == "PADDLES" ||
             properties.get(ale::stella::Controller_Right) == "PADDLES";
   for (int a = 0; a < kActions; ++a) legal[a] = game->isLegal(static_cast<ale::Action>(a));
@@ -93,13 +108,10 @@ void Console::Impl::find_parts() {
   held_action = ale::PLAYER_A_NOOP;
 }
 
-void Console::power_on(int seed) {
-  ensure(std::filesystem::is_regular_file(impl_->choice.rom_path), "ROM file '",
-         impl_->choice.rom_path, "' has gone");
-  impl_->load_rom(seed);
-}
+void Console::power_on(int seed) { impl_->load_rom(seed); }
 
 void Console::reset() {
+  impl_->require_loaded();
   ale::StellaEnvironment& environment = *impl_->ale->environment;
   environment.setState(impl_->state);
   environment.reset();

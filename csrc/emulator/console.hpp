@@ -15,6 +15,8 @@ namespace actormimic {
 inline constexpr int kActions = 18;  // ALE's joystick actions, 0 (no-op) to 17 (down-left-fire)
 inline constexpr int kRamBytes = 128;
 
+const char* ale_version();  // "0.12.1"
+
 struct GameChoice {
   std::string name;  // for messages
   std::string rom_path;
@@ -34,7 +36,7 @@ class Console {
   Console& operator=(const Console&) = delete;
 
   // Switches the console off and on with a new seed (-1: from the clock), rereading the ROM file.
-  // Throws std::runtime_error if the file has gone.
+  // Throws std::runtime_error if the file has gone or changed.
   void power_on(int seed);
   // Starts the game anew, as the console's own switch would.
   void reset();
@@ -63,7 +65,8 @@ class Console {
 
   // Everything that later frames depend on, the held sticky action included.
   void save(StateWriter& out) const;
-  // Throws std::invalid_argument for a state of another game.
+  // Throws std::invalid_argument for a state of another game or a damaged one, which leaves the
+  // console half loaded.
   void load(StateReader& in);
 
  private:

@@ -25,12 +25,13 @@ struct Console::Impl {
   std::unique_ptr<ale::ALEInterface> ale;
   // Found once after each power-on, so that a frame costs no look-up.
   ale::stella::OSystem* osystem = nullptr;
-  ale::stella::System* system = nullptr;
+  ale::stella::System* system = nullptr;  // null while no ROM is loaded
   ale::stella::TIA* tia = nullptr;
   ale::stella::MediaSource* media = nullptr;
   ale::RomSettings* game = nullptr;
   ale::stella::Random* sticky_random = nullptr;
-  std::string md5;
+  std::string file_md5;  // of the ROM file when the console was made
+  std::string md5;       // of the cartridge in it, which may be compressed
   std::array<bool, kActions> legal{};
   bool paddles = false;
   float repeat_probability = 0.0f;
@@ -39,6 +40,7 @@ struct Console::Impl {
   int held_action = 0;
   float held_strength = 1.0f;
 
+  void require_loaded() const;
   void find_parts();
   void load_rom(int seed);
 };

@@ -1,5 +1,8 @@
 // Saved states of a console. ALE's own hold neither the sticky action nor the pictures, nor where
 // the TIA stands in its mask tables; two pools would drift apart after a restore.
+#include <limits>
+#include <stdexcept>
+
 #include "ale/emucore/Deserializer.hxx"
 #include "ale/emucore/Serializer.hxx"
 #include "emulator/console_impl.hpp"
@@ -15,8 +18,8 @@ class TIADebug {
   static bool unfinished(const TIA& tia) { return tia.myPartialFrameFlag; }
 
   static void save(const TIA& tia, actormimic::StateWriter& out) {
-    out.put(tia.myPartialFrameFlag);
-    out.put(tia.myFrameGreyed);
+    out.put_flag(tia.myPartialFrameFlag);
+    out.put_flag(tia.myFrameGreyed);
     out.put<std::int64_t>(tia.myFramePointer - tia.myCurrentFrameBuffer);
     out.put_bytes(tia.myCurrentFrameBuffer, kPictureBytes);
     out.put_bytes(tia.myPreviousFrameBuffer, kPictureBytes);
@@ -29,8 +32,8 @@ class TIADebug {
   }
 
   static void load(TIA& tia, actormimic::StateReader& in) {
-    tia.myPartialFrameFlag = in.get<bool>();
-    tia.myFrameGreyed = in.get<bool>();
+    tia.myPartialFrameFlag = in.get_flag();
+    tia.myFrameGreyed = in.get_flag();
     tia.myFramePointer =
         tia.myCurrentFrameBuffer + checked(in.get<std::int64_t>(), kPictureBytes + 1);
     in.get_bytes(tia.myCurrentFrameBuffer, kPictureBytes);
@@ -90,10 +93,15 @@ void Pictures::load(ale::stella::TIA& tia, StateReader& in) {
 
 void Console::save(StateWriter& out) const {
   Impl& c = *impl_;
+  c.require_loaded();
   ale::stella::Serializer ale_state;
-  ensure(c.system->saveState(c.md5, ale_state), "ALE could not save its state");
-  c.game->saveState(ale_state);
-  c.sticky_random->saveState(ale_state);
+  try {
+    ensure(c.system->saveState(c.md5, ale_state), "ALE could not save its state");
+    c.game->saveState(ale_state);
+    c.sticky_random->saveState(ale_state);
+  } catch (const char* problem) {  // ALE's streams throw their messages bare
+    throw std::runtime_error(problem);
+  }
   out.put_string(c.md5);
   out.put_string(ale_state.get_str());
   out.put_string(c.state.serialize());
@@ -104,15 +112,27 @@ void Console::save(StateWriter& out) const {
 
 void Console::load(StateReader& in) {
   Impl& c = *impl_;
+  c.require_loaded();
   require(in.get_string() == c.md5, "the saved state is of another game");
-  ale::stella::Deserializer ale_state(in.get_string());
-  require(c.system->loadState(c.md5, ale_state), "the saved state is damaged");
-  c.game->loadState(ale_state);
-  c.sticky_random->loadState(ale_state);
-  c.state = ale::ALEState(in.get_string());
+  const std::string machine = in.get_string();
+  const std::string counters = in.get_string();
+  try {
+    ale::stella::Deserializer ale_state(machine);
+    require(c.system->loadState(c.md5, ale_state), "ALE cannot read it");
+    c.game->loadState(ale_state);
+    c.sticky_random->loadState(ale_state);
+    c.state = ale::ALEState(counters);
+  } catch (const char* problem) {  // ALE's streams throw their messages bare
+    throw std::invalid_argument(detail::join("the saved state is damaged: ", problem));
+  } catch (const std::exception& problem) {
+    throw std::invalid_argument(detail::join("the saved state is damaged: ", problem.what()));
+  }
+  require_range("frame number of the saved state", c.state.getFrameNumber(), 0,
+                std::numeric_limits<int>::max());
   c.held_action = in.get<int>();
   require_range("held action of the saved state", c.held_action, 0, kActions - 1);
   c.held_strength = in.get<float>();
+  require_range("held strength of the saved state", c.held_strength, 0.0f, 1.0f);
   Pictures::load(*c.tia, in);
   // The data bus holds the last byte of RAM between frames; see console.cpp.
   c.system->peek(0xff);

@@ -14,9 +14,10 @@ class StateWriter {
  public:
   template <typename T>
   void put(const T& value) {
-    static_assert(std::is_trivially_copyable_v<T>);
+    static_assert(std::is_trivially_copyable_v<T> && !std::is_same_v<T, bool>);
     put_bytes(&value, sizeof value);
   }
+  void put_flag(bool value) { put<std::uint8_t>(value ? 1 : 0); }
   void put_bytes(const void* data, std::size_t size) {
     bytes_.append(static_cast<const char*>(data), size);
   }
@@ -38,10 +39,16 @@ class StateReader {
 
   template <typename T>
   T get() {
-    static_assert(std::is_trivially_copyable_v<T>);
+    static_assert(std::is_trivially_copyable_v<T> && !std::is_same_v<T, bool>);
     T value;
     get_bytes(&value, sizeof value);
     return value;
+  }
+  // A byte other than 0 and 1 in a bool would be undefined behavior.
+  bool get_flag() {
+    const auto byte = get<std::uint8_t>();
+    require(byte <= 1, "the saved state is damaged: ", int{byte}, " is no flag");
+    return byte == 1;
   }
   void get_bytes(void* out, std::size_t size) {
     need(size);

@@ -68,4 +68,9 @@ RowPlan::RowPlan(const AreaAxis& axis, int channel_count)
   }
 }
 
+RowTaps RowPlan::row_taps() const {
+  return {padded,        taps,          channels,       fits_shuffle,
+          offset.data(), weight.data(), shuffle.data(), base.data()};
+}
+
 }  // namespace actormimic

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "frame/kernels.hpp"
+
 namespace actormimic {
 
 // Weights of OpenCV's INTER_AREA, as float32, for an axis that shrinks (source >= target).
@@ -27,6 +29,8 @@ struct AreaAxis {
 struct RowPlan {
   RowPlan() = default;
   RowPlan(const AreaAxis& axis, int channels);
+
+  RowTaps row_taps() const;  // valid while the plan lives unchanged
 
   int outputs = 0;                    // target * channels
   int padded = 0;                     // outputs rounded up to a multiple of 8

@@ -21,6 +21,7 @@ FrameProcessor::FrameProcessor(FrameShape source, FrameShape target, FrameColor 
       color_(color),
       channels_(color == FrameColor::kRgb ? 3 : 1),
       palette_(palette),
+      gray_(make_gray_table(palette.gray.data())),
       kernels_(kernels) {
   require_range("screen height", source.height, 1, 4096);
   require_range("screen width", source.width, 1, 4096);
@@ -88,7 +89,6 @@ FrameScratch FrameProcessor::make_scratch() const {
   const std::size_t row = static_cast<std::size_t>(source_.width) * channels_ + kRowPadding;
   const std::size_t outputs = static_cast<std::size_t>(target_.width) * channels_ + 8;
   scratch.row.resize(row);
-  scratch.next_row.resize(row);
   scratch.shrunk.resize(outputs);
   scratch.sum.resize(outputs);
   scratch.blend.resize(outputs * 2);
@@ -101,7 +101,7 @@ void FrameProcessor::color_row(const std::uint8_t* newest, const std::uint8_t* b
   const int width = source_.width;
   switch (color_) {
     case FrameColor::kGray:
-      return kernels_.gray_row(palette_.gray.data(), newest, before, width, row);
+      return kernels_.gray_row(gray_, newest, before, width, row);
     case FrameColor::kGrayOfRgbMax:
       for (int x = 0; x < width; ++x) row[x] = gray_of_max_[newest[x] * 256 + before[x]];
       return;
@@ -163,6 +163,7 @@ template <typename Row>
 void FrameProcessor::resize_area(Row&& row_at, FrameScratch& scratch, std::uint8_t* out) const {
   float* shrunk = scratch.shrunk.data();
   float* sum = scratch.sum.data();
+  const RowTaps taps = columns_.row_taps();
   int have = -1;  // the row that `shrunk` holds; neighboring outputs may share one
   for (int o = 0; o < target_.height; ++o, out += columns_.outputs) {
     bool first = true;
@@ -172,7 +173,7 @@ void FrameProcessor::resize_area(Row&& row_at, FrameScratch& scratch, std::uint8
       const int y = rows_.start[o] + t;
       for (; have < y; ++have) {
         row_at(have + 1, scratch.row.data());
-        kernels_.shrink_row(columns_, scratch.row.data(), shrunk);
+        kernels_.shrink_row(taps, scratch.row.data(), shrunk);
       }
       (first ? kernels_.start_sum : kernels_.add_sum)(shrunk, weight, columns_.padded, sum);
       first = false;

@@ -28,7 +28,6 @@ enum class FrameColor {
 // Buffers for the rows in work: one for each thread that calls a processor.
 struct FrameScratch {
   std::vector<std::uint8_t> row;
-  std::vector<std::uint8_t> next_row;
   std::vector<float> shrunk;
   std::vector<float> sum;
   std::vector<std::int32_t> blend;
@@ -46,7 +45,6 @@ class FrameProcessor {
   FrameProcessor(FrameShape source, FrameShape target, FrameColor color, const Palette& palette,
                  const Kernels& kernels = best_kernels());
 
-  int channels() const { return channels_; }
   std::size_t pooled_bytes() const;  // of one picture before the resize
   std::size_t frame_bytes() const;   // of one frame after it
   FrameScratch make_scratch() const;
@@ -85,6 +83,7 @@ class FrameProcessor {
   FrameColor color_;
   int channels_;
   Palette palette_;
+  GrayTable gray_;
   const Kernels& kernels_;
   Method method_;
   std::vector<std::uint8_t> gray_of_max_;  // [256][256], only for kGrayOfRgbMax

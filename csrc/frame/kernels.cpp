@@ -6,16 +6,16 @@
 namespace actormimic {
 namespace {
 
-void gray_row(const std::uint8_t* table, const std::uint8_t* a, const std::uint8_t* b, int size,
+void gray_row(const GrayTable& table, const std::uint8_t* a, const std::uint8_t* b, int size,
               std::uint8_t* out) {
-  for (int i = 0; i < size; ++i) out[i] = std::max(table[a[i]], table[b[i]]);
+  for (int i = 0; i < size; ++i) out[i] = std::max(table.gray[a[i]], table.gray[b[i]]);
 }
 
 void max_row(const std::uint8_t* in, int size, std::uint8_t* inout) {
   for (int i = 0; i < size; ++i) inout[i] = std::max(inout[i], in[i]);
 }
 
-void shrink_row(const RowPlan& plan, const std::uint8_t* row, float* out) {
+void shrink_row(const RowTaps& plan, const std::uint8_t* row, float* out) {
   for (int o = 0; o < plan.padded; ++o) {
     const std::uint8_t* source = row + plan.offset[o];
     float sum = 0.0f;
@@ -45,11 +45,26 @@ constexpr Kernels kScalar{gray_row, max_row, shrink_row, start_sum, add_sum, sto
 const Kernels& scalar_kernels() { return kScalar; }
 
 const Kernels& best_kernels() {
-  static const Kernels* const best = [] {
-    const Kernels* avx2 = detail::avx2_kernels();
-    return avx2 != nullptr ? avx2 : &kScalar;
+#ifdef ACTORMIMIC_X86
+  static const bool has_avx2 = [] {
+    __builtin_cpu_init();  // a caller may itself run before main()
+    return __builtin_cpu_supports("avx2") != 0;
   }();
-  return *best;
+  if (has_avx2) return detail::kAvx2Kernels;
+#endif
+  return kScalar;
+}
+
+GrayTable make_gray_table(const std::uint8_t* gray) {
+  GrayTable table;
+  std::copy(gray, gray + 256, table.gray);
+  for (int k = 0; k < 8; ++k) {
+    for (int i = 0; i < 32; ++i) {
+      const int even = (k * 16 + i % 16) * 2;
+      table.step[k][i] = k == 0 ? gray[even] : gray[even] ^ gray[even - 32];
+    }
+  }
+  return table;
 }
 
 }  // namespace actormimic

@@ -1,47 +1,29 @@
-// Compiled with -mavx2, so nothing here may run before the processor was asked.
-#include "frame/kernels.hpp"
-
-#if defined(__AVX2__)
-
+// Compiled with -mavx2. It calls and shares nothing inline with other files; see RowTaps.
 #include <immintrin.h>
+
+#include "frame/kernels.hpp"
 
 namespace actormimic {
 namespace {
 
-// The 128 grays of the even color indices, as seven differences on top of the first 16: adding up
-// (xor) the differences of all shuffles whose index has not gone negative leaves the wanted entry.
-struct GrayTable {
-  __m256i first;
-  __m256i difference[7];
-  explicit GrayTable(const std::uint8_t* table) {
-    alignas(16) std::uint8_t even[8][16];
-    for (int k = 0; k < 8; ++k)
-      for (int i = 0; i < 16; ++i) even[k][i] = table[(k * 16 + i) * 2];
-    __m128i before = _mm_load_si128(reinterpret_cast<const __m128i*>(even[0]));
-    first = _mm256_broadcastsi128_si256(before);
-    for (int k = 1; k < 8; ++k) {
-      const __m128i now = _mm_load_si128(reinterpret_cast<const __m128i*>(even[k]));
-      difference[k - 1] = _mm256_broadcastsi128_si256(_mm_xor_si128(now, before));
-      before = now;
-    }
+// `index` even in every byte. Adding up (xor) the steps of all shuffles whose index has not gone
+// negative leaves the wanted entry.
+__m256i look_up(const GrayTable& table, __m256i index) {
+  const auto step = [&](int k) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(table.step[k]));
+  };
+  __m256i half = _mm256_and_si256(_mm256_srli_epi16(index, 1), _mm256_set1_epi8(0x7f));
+  const __m256i sixteen = _mm256_set1_epi8(16);
+  __m256i gray = _mm256_shuffle_epi8(step(0), half);
+  for (int k = 1; k < 8; ++k) {
+    half = _mm256_sub_epi8(half, sixteen);
+    gray = _mm256_xor_si256(gray, _mm256_shuffle_epi8(step(k), half));
   }
+  return gray;
+}
 
-  // `index` even in every byte.
-  __m256i look_up(__m256i index) const {
-    __m256i half = _mm256_and_si256(_mm256_srli_epi16(index, 1), _mm256_set1_epi8(0x7f));
-    const __m256i sixteen = _mm256_set1_epi8(16);
-    __m256i gray = _mm256_shuffle_epi8(first, half);
-    for (const __m256i& step : difference) {
-      half = _mm256_sub_epi8(half, sixteen);
-      gray = _mm256_xor_si256(gray, _mm256_shuffle_epi8(step, half));
-    }
-    return gray;
-  }
-};
-
-void gray_row(const std::uint8_t* table, const std::uint8_t* a, const std::uint8_t* b, int size,
+void gray_row(const GrayTable& table, const std::uint8_t* a, const std::uint8_t* b, int size,
               std::uint8_t* out) {
-  const GrayTable grays(table);
   const __m256i odd = _mm256_set1_epi8(1);
   int i = 0;
   for (; i + 32 <= size; i += 32) {
@@ -52,9 +34,9 @@ void gray_row(const std::uint8_t* table, const std::uint8_t* a, const std::uint8
       scalar_kernels().gray_row(table, a + i, b + i, 32, out + i);
       continue;
     }
-    __m256i gray = grays.look_up(x);
+    __m256i gray = look_up(table, x);
     const __m256i differ = _mm256_xor_si256(x, y);
-    if (!_mm256_testz_si256(differ, differ)) gray = _mm256_max_epu8(gray, grays.look_up(y));
+    if (!_mm256_testz_si256(differ, differ)) gray = _mm256_max_epu8(gray, look_up(table, y));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i), gray);
   }
   if (i < size) scalar_kernels().gray_row(table, a + i, b + i, size - i, out + i);
@@ -70,9 +52,9 @@ void max_row(const std::uint8_t* in, int size, std::uint8_t* inout) {
   if (i < size) scalar_kernels().max_row(in + i, size - i, inout + i);
 }
 
-void shrink_row(const RowPlan& plan, const std::uint8_t* row, float* out) {
+void shrink_row(const RowTaps& plan, const std::uint8_t* row, float* out) {
   if (!plan.fits_shuffle) return scalar_kernels().shrink_row(plan, row, out);
-  const std::uint8_t* shuffle = plan.shuffle.data();
+  const std::uint8_t* shuffle = plan.shuffle;
   for (int o = 0; o < plan.padded; o += 8) {
     const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(row + plan.base[o / 4]));
     const __m128i high =
@@ -82,7 +64,7 @@ void shrink_row(const RowPlan& plan, const std::uint8_t* row, float* out) {
     for (int t = 0; t < plan.taps; ++t, shuffle += 32) {
       const __m256i order = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(shuffle));
       const __m256 pixel = _mm256_cvtepi32_ps(_mm256_shuffle_epi8(bytes, order));
-      const __m256 weight = _mm256_loadu_ps(&plan.weight[t * plan.padded + o]);
+      const __m256 weight = _mm256_loadu_ps(plan.weight + t * plan.padded + o);
       sum = _mm256_add_ps(sum, _mm256_mul_ps(pixel, weight));
     }
     _mm256_storeu_ps(out + o, sum);
@@ -112,16 +94,8 @@ void store_sum(const float* sum, int size, std::uint8_t* out) {
   }
 }
 
-constexpr Kernels kAvx2{gray_row, max_row, shrink_row, start_sum, add_sum, store_sum};
-
 }  // namespace
 
-const Kernels* detail::avx2_kernels() { return __builtin_cpu_supports("avx2") ? &kAvx2 : nullptr; }
+const Kernels detail::kAvx2Kernels{gray_row, max_row, shrink_row, start_sum, add_sum, store_sum};
 
 }  // namespace actormimic
-
-#else
-
-const actormimic::Kernels* actormimic::detail::avx2_kernels() { return nullptr; }
-
-#endif

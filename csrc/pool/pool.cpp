@@ -2,69 +2,16 @@
 
 #include <pthread.h>
 #include <sched.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
+#include <numeric>
 #include <stdexcept>
-#include <thread>
+#include <system_error>
 
 #include "common/check.hpp"
-#include "pool/task_queue.hpp"
+#include "pool/pool_impl.hpp"
 
 namespace actormimic {
-namespace {
-
-struct Task {
-  enum class Kind { kStep, kReset, kDeliver };  // kDeliver: only write the newest result again
-  Kind kind = Kind::kStep;
-  int env = 0;
-  int action = 0;
-  float strength = 1.0f;
-};
-
-constexpr std::uint32_t kStateMagic = 0x50534d41;  // "AMSP" in a little-endian file
-constexpr std::uint32_t kStateVersion = 1;
-
-}  // namespace
-
-struct Pool::Impl {
-  explicit Impl(const PoolSettings& pool_settings);
-  ~Impl() { close(); }
-
-  void work();
-  void run(const Task& task);
-  void deliver(int env);
-  void fail(int env, const char* what);
-  void check_reset(const int* env_ids, std::size_t count) const;
-  void take_batches(const Batch* given, std::size_t count);
-  void require_working() const;
-  void require_idle(const char* what) const;
-  void close();
-
-  PoolSettings settings;
-  int num_envs;
-  int batch_size;
-  bool ordered;  // row i of a batch is environment i
-  pid_t owner = getpid();
-  std::vector<std::unique_ptr<AtariEnv>> envs;
-  TaskQueue<Task> queue;
-  std::vector<std::thread> workers;
-  std::vector<Task> tasks;  // what the caller is about to queue; kept, so that it never allocates
-
-  std::mutex mutex;  // guards everything below
-  std::condition_variable changed;
-  BatchLine line;
-  std::vector<int> waiting;   // environments whose result found no row, oldest first
-  std::vector<int> received;  // the environments of the batch that recv() returned last
-  int running = 0;            // tasks queued or under way
-  int outstanding = 0;        // results that recv() has not returned yet
-  bool answerable = false;    // `received` waits for its actions
-  bool was_reset = false;
-  bool closed = false;
-  std::string error;
-};
 
 Pool::Impl::Impl(const PoolSettings& pool_settings)
     : settings(pool_settings),
@@ -81,20 +28,39 @@ Pool::Impl::Impl(const PoolSettings& pool_settings)
   line = BatchLine((num_envs + batch_size - 1) / batch_size + 1, batch_size);
   tasks.reserve(num_envs);
   waiting.reserve(num_envs);
-  received.assign(batch_size, 0);
+  received.resize(batch_size);
+  std::iota(received.begin(), received.end(), 0);
+  make_envs();
+  start_workers();
+}
+
+void Pool::Impl::make_envs() {
   for (int i = 0; i < num_envs; ++i) {
-    const GameChoice& game = settings.games[i];
     try {
-      envs.push_back(std::make_unique<AtariEnv>(game, settings.env));
+      envs.push_back(std::make_unique<AtariEnv>(settings.games[i], settings.env));
     } catch (const std::invalid_argument& problem) {
-      throw std::invalid_argument(detail::join("env ", i, " (", game.name, "): ", problem.what()));
+      throw std::invalid_argument(detail::join(name_of(i), ": ", problem.what()));
+    } catch (const std::runtime_error& problem) {
+      throw std::runtime_error(detail::join(name_of(i), ": ", problem.what()));
     }
   }
+}
+
+void Pool::Impl::start_workers() {
   const int processors = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   const int wanted = settings.num_threads > 0 ? settings.num_threads : batch_size;
   settings.num_threads = std::min(wanted, processors);
+  workers.reserve(static_cast<std::size_t>(settings.num_threads));
   for (int i = 0; i < settings.num_threads; ++i) {
-    workers.emplace_back([this] { work(); });
+    try {
+      workers.emplace_back([this] { work(); });
+      std::lock_guard<std::mutex> lock(mutex);
+      ++working;
+    } catch (const std::system_error& problem) {
+      close();  // a thread that nobody joins would end the process
+      throw std::runtime_error(detail::join("worker thread ", i + 1, " of ", settings.num_threads,
+                                            " cannot be started: ", problem.what()));
+    }
     if (settings.thread_affinity_offset < 0) continue;
     cpu_set_t processor;
     CPU_ZERO(&processor);
@@ -105,6 +71,10 @@ Pool::Impl::Impl(const PoolSettings& pool_settings)
   }
 }
 
+std::string Pool::Impl::name_of(int env) const {
+  return detail::join("env ", env, " (", settings.games[env].name, ")");
+}
+
 void Pool::Impl::close() {
   {
     std::lock_guard<std::mutex> lock(mutex);
@@ -112,6 +82,7 @@ void Pool::Impl::close() {
   }
   changed.notify_all();
   queue.stop();
+  std::lock_guard<std::mutex> lock(joining);
   for (std::thread& worker : workers)
     if (worker.joinable()) worker.join();
 }
@@ -121,12 +92,18 @@ void Pool::Impl::work() {
   while (queue.pop(task)) {
     try {
       run(task);
+      deliver(task.env);
     } catch (const std::exception& problem) {
       fail(task.env, problem.what());
-      continue;
+    } catch (...) {
+      fail(task.env, "an exception of an unknown kind");
     }
-    deliver(task.env);
   }
+  {
+    std::lock_guard<std::mutex> lock(mutex);
+    --working;
+  }
+  changed.notify_all();
 }
 
 void Pool::Impl::run(const Task& task) {
@@ -137,8 +114,7 @@ void Pool::Impl::run(const Task& task) {
 
 void Pool::Impl::fail(int env, const char* what) {
   std::lock_guard<std::mutex> lock(mutex);
-  if (error.empty())
-    error = detail::join("env ", env, " (", settings.games[env].name, ") failed: ", what);
+  if (error.empty()) error = detail::join(name_of(env), " failed: ", what);
   --running;
   changed.notify_all();
 }
@@ -173,6 +149,10 @@ void Pool::Impl::require_working() const {
 }
 
 void Pool::Impl::require_idle(const char* what) const {
+  ensure(running == 0, what, " with steps under way: call wait_idle() first");
+}
+
+void Pool::Impl::require_no_results(const char* what) const {
   ensure(running == 0 && outstanding == 0, what, " with steps under way: call recv() first");
 }
 
@@ -189,6 +169,22 @@ void Pool::close() {
     // destroying a condition variable with waiters would hang.
     (void)impl_.release();
   }
+}
+
+bool Pool::stop(std::chrono::milliseconds timeout) {
+  if (impl_ == nullptr || impl_->owner != getpid()) return true;
+  Impl& p = *impl_;
+  std::unique_lock<std::mutex> lock(p.mutex);
+  p.closed = true;
+  p.changed.notify_all();
+  p.queue.stop();
+  return p.changed.wait_for(lock, timeout, [&] { return p.working == 0; });
+}
+
+bool Pool::wait_idle(std::chrono::milliseconds timeout) {
+  Impl& p = open();
+  std::unique_lock<std::mutex> lock(p.mutex);
+  return p.changed.wait_for(lock, timeout, [&] { return p.running == 0 || p.closed; });
 }
 
 Pool::Impl& Pool::open() const {
@@ -219,7 +215,7 @@ int Pool::batches_in_flight() const {
 void Pool::set_line_capacity(std::size_t batches) {
   Impl& p = open();
   std::lock_guard<std::mutex> lock(p.mutex);
-  p.require_idle("a change of batches");
+  p.require_no_results("a change of batches");
   p.line = BatchLine(batches, static_cast<std::size_t>(p.batch_size));
 }
 
@@ -239,7 +235,7 @@ void Pool::Impl::check_reset(const int* env_ids, std::size_t count) const {
           "Partial reset is not supported for async mode where batch_size < num_envs (got "
           "batch_size=",
           batch_size, ", num_envs=", num_envs, ")");
-  require_idle("a partial reset");
+  require_no_results("a partial reset");
 }
 
 void Pool::reset(const int* env_ids, const int* seeds, std::size_t count, const Batch* given,
@@ -248,9 +244,8 @@ void Pool::reset(const int* env_ids, const int* seeds, std::size_t count, const 
   std::unique_lock<std::mutex> lock(p.mutex);
   p.check_reset(env_ids, count);
   const bool full = count == static_cast<std::size_t>(p.num_envs);
+  p.require_idle("reset()");
   ensure(given_count <= (full ? p.line.capacity() : p.line.room()), "more batches than fit");
-  p.changed.wait(lock, [&] { return p.running == 0 || p.closed; });
-  ensure(!p.closed, "the pool is closed");
   if (full) {
     p.error.clear();
     p.waiting.clear();
@@ -271,6 +266,16 @@ void Pool::reset(const int* env_ids, const int* seeds, std::size_t count, const 
   p.queue.push(p.tasks.data(), p.tasks.size());
 }
 
+void Pool::Impl::check_action(int env, std::int64_t action, float strength) const {
+  const int count = envs[env]->action_count();
+  if (action < 0 || action >= count)
+    throw std::invalid_argument(
+        detail::join("action ", action, " of ", name_of(env), " is out of range [0, ", count, ")"));
+  if (!(strength >= 0.0f && strength <= 1.0f))  // NaN too
+    throw std::invalid_argument(detail::join("strength ", strength, " of ", name_of(env),
+                                             " is out of range; allowed: 0 to 1"));
+}
+
 void Pool::send(const std::int64_t* actions, const float* strengths, std::size_t count,
                 const Batch* given, std::size_t given_count) {
   Impl& p = open();
@@ -280,12 +285,8 @@ void Pool::send(const std::int64_t* actions, const float* strengths, std::size_t
   ensure(p.answerable, "send() needs a batch to answer: call recv() first");
   require(count == static_cast<std::size_t>(p.batch_size), "Expected ", p.batch_size,
           " actions, got ", count);
-  for (std::size_t i = 0; i < count; ++i) {
-    const int env = p.received[i];
-    const int actions_of_env = p.envs[env]->action_count();
-    require(actions[i] >= 0 && actions[i] < actions_of_env, "action ", actions[i], " of env ", env,
-            " (", p.settings.games[env].name, ") is out of range [0, ", actions_of_env, ")");
-  }
+  for (std::size_t i = 0; i < count; ++i)
+    p.check_action(p.received[i], actions[i], strengths == nullptr ? 1.0f : strengths[i]);
   ensure(given_count <= p.line.room(), "more batches than fit");
   p.tasks.clear();
   p.take_batches(given, given_count);
@@ -333,88 +334,6 @@ void Pool::add_batches(const Batch* given, std::size_t count) {
   p.running += static_cast<int>(p.tasks.size());
   lock.unlock();
   p.queue.push(p.tasks.data(), p.tasks.size());
-}
-
-std::string Pool::clone_state() {
-  Impl& p = open();
-  std::unique_lock<std::mutex> lock(p.mutex);
-  p.require_working();
-  ensure(p.was_reset, "clone_state() called before reset()");
-  p.changed.wait(lock, [&] { return p.running == 0 || p.closed; });
-  p.require_working();
-  StateWriter out;
-  out.put(kStateMagic);
-  out.put(kStateVersion);
-  out.put(p.num_envs);
-  out.put(p.batch_size);
-  for (int i = 0; i < p.num_envs; ++i) {
-    out.put_string(p.settings.games[i].name);
-    StateWriter env;
-    p.envs[i]->save(env);
-    out.put_string(env.take());
-  }
-  out.put(p.answerable);
-  for (const int env : p.received) out.put(env);
-  // Results that wait for recv(), in their order: first those that have a row already.
-  out.put(p.outstanding);
-  for (std::size_t row = 0; row < p.line.given(); ++row) out.put(p.line.env_of(row));
-  for (const int env : p.waiting) out.put(env);
-  return out.take();
-}
-
-void Pool::restore_state(const char* bytes, std::size_t size) {
-  Impl& p = open();
-  std::unique_lock<std::mutex> lock(p.mutex);
-  ensure(!p.closed, "the pool is closed");
-  StateReader in(bytes, size);
-  require(in.get<std::uint32_t>() == kStateMagic, "these bytes are not a saved pool");
-  const auto version = in.get<std::uint32_t>();
-  require(version == kStateVersion, "the saved pool is of version ", version,
-          "; this build reads version ", kStateVersion);
-  const int saved_envs = in.get<int>();
-  const int saved_batch = in.get<int>();
-  require(saved_envs == p.num_envs && saved_batch == p.batch_size, "the saved pool has ",
-          saved_envs, " environments in batches of ", saved_batch, "; this one has ", p.num_envs,
-          " in batches of ", p.batch_size);
-  std::vector<std::string> states(p.num_envs);
-  for (int i = 0; i < p.num_envs; ++i) {
-    const std::string game = in.get_string();
-    require(game == p.settings.games[i].name, "env ", i, " of the saved pool plays ", game,
-            "; here it plays ", p.settings.games[i].name);
-    states[i] = in.get_string();
-  }
-  const auto get_envs = [&](int count) {
-    std::vector<int> envs(count);
-    for (int& env : envs) {
-      env = in.get<int>();
-      require_range("environment in the saved pool", env, 0, p.num_envs - 1);
-    }
-    return envs;
-  };
-  const bool answerable = in.get<bool>();
-  const std::vector<int> received = get_envs(p.batch_size);
-  const int outstanding = in.get<int>();
-  require_range("results in the saved pool", outstanding, 0, p.num_envs);
-  const std::vector<int> undelivered = get_envs(outstanding);
-  require(in.at_end(), "the saved pool has bytes too many");
-
-  p.changed.wait(lock, [&] { return p.running == 0 || p.closed; });
-  ensure(!p.closed, "the pool is closed");
-  p.was_reset = false;
-  p.line.clear();
-  p.waiting.clear();
-  p.outstanding = 0;
-  for (int i = 0; i < p.num_envs; ++i) {
-    StateReader env(states[i].data(), states[i].size());
-    p.envs[i]->load(env);
-    require(env.at_end(), "env ", i, " of the saved pool has bytes too many");
-  }
-  p.error.clear();
-  p.received = received;
-  p.answerable = answerable;
-  p.waiting.assign(undelivered.begin(), undelivered.end());
-  p.outstanding = outstanding;
-  p.was_reset = true;
 }
 
 }  // namespace actormimic

@@ -23,12 +23,13 @@ struct PoolSettings {
 // The life of a pool: reset(), then recv() and send() in turn. A batch of batch_size ==
 // environments holds row i for environment i; a smaller one holds the first that are ready.
 //
-// One thread at a time may call, except close() and the destructor's part of it, which any thread
-// may call while another waits in recv(). After a fork the child's pool refuses every call with
+// One thread at a time may call, except close() and stop(), which any thread may call, also several
+// and while another waits in recv(). After a fork the child's pool refuses every call with
 // std::runtime_error, for its threads stayed with the parent.
 class Pool {
  public:
-  // Throws std::invalid_argument for settings that make no sense, naming the environment.
+  // Throws std::invalid_argument for settings that make no sense, naming the environment, and
+  // std::runtime_error where a thread cannot be started.
   explicit Pool(const PoolSettings& settings);
   ~Pool();  // close()
   Pool(const Pool&) = delete;
@@ -47,20 +48,24 @@ class Pool {
   // only with no step under way. Takes all batches away from the pool.
   void set_line_capacity(std::size_t batches);
 
+  // Waits at most `timeout` for the tasks under way; false when it passed. True for a closed pool.
+  bool wait_idle(std::chrono::milliseconds timeout);
+
   // Resets `count` environments with these seeds (negative: none) and starts the delivery of the
-  // results of all. A full reset waits for steps under way and throws their results away, and with
-  // them all batches that the pool had. The batches of `given` belong to the pool until recv()
-  // returns them. Throws, with nothing changed, std::out_of_range or std::invalid_argument for ids
-  // out of range or twice, and std::invalid_argument or std::runtime_error where a partial reset
-  // cannot be.
+  // results of all. Needs wait_idle() before it. A full reset throws results away that were not
+  // received, and with them all batches that the pool had. The batches of `given` belong to the
+  // pool until recv() returns them. Throws, with nothing changed, std::out_of_range or
+  // std::invalid_argument for ids out of range or twice, and std::invalid_argument or
+  // std::runtime_error where a partial reset cannot be.
   void reset(const int* env_ids, const int* seeds, std::size_t count, const Batch* given,
              std::size_t given_count);
 
   // Starts a step of each environment of the batch that recv() returned last: row i takes
-  // actions[i], an index into its action set, with strengths[i] (null: 1). The batches of `given`
-  // belong to the pool until recv() returns them. Never blocks or allocates. Throws, before
-  // anything moves, std::invalid_argument for a count other than batch_size or an action out of
-  // range, and std::runtime_error without a batch to answer or with more batches than fit.
+  // actions[i], an index into its action set, with strengths[i] from 0 to 1 (null: 1). The batches
+  // of `given` belong to the pool until recv() returns them. Never blocks or allocates. Throws,
+  // before anything moves, std::invalid_argument for a count other than batch_size or an action or
+  // strength out of range, and std::runtime_error without a batch to answer or with more batches
+  // than fit.
   void send(const std::int64_t* actions, const float* strengths, std::size_t count,
             const Batch* given, std::size_t given_count);
 
@@ -69,12 +74,12 @@ class Pool {
   // (with the environment's id and game) and after close().
   bool recv(std::chrono::milliseconds timeout, Batch& batch);
 
-  // All environments and the results not received yet; waits for steps under way. Throws
+  // All environments and the results not received yet. Needs wait_idle() before it. Throws
   // std::runtime_error before the first reset.
   std::string clone_state();
-  // Goes back to there. Takes all batches away from the pool; with outstanding() results it needs
-  // add_batches(). Throws std::invalid_argument for bytes of another pool, before anything changes
-  // unless the bytes of an environment are damaged; the pool then needs a full reset.
+  // Goes back to there. Needs wait_idle() before it. Takes all batches away from the pool; with
+  // outstanding() results it needs add_batches(). Throws std::invalid_argument, with nothing
+  // changed, for bytes that are damaged or of a pool with other settings; see state_header.hpp.
   void restore_state(const char* bytes, std::size_t size);
 
   // Results that recv() has not returned yet.
@@ -82,7 +87,10 @@ class Pool {
   // Batches for them. Throws std::runtime_error where they do not fit.
   void add_batches(const Batch* given, std::size_t count);
 
-  // Stops and joins the workers, after at most one step each. Wakes recv(). Idempotent.
+  // Tells the workers to stop, which they do after at most one step each, and waits at most
+  // `timeout` for it; false when it passed. Wakes recv() and wait_idle().
+  bool stop(std::chrono::milliseconds timeout);
+  // stop() until it is done, and joins the workers. Idempotent.
   void close();
 
  private:

@@ -1,4 +1,6 @@
 // The pool without Python: results, allocation, failures, shutting down in mid-step.
+#include <pthread.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -203,6 +205,7 @@ TEST(a_failure_reaches_the_caller_and_a_reset_heals) {
   CHECK(message.find("env 1 (pong)") != std::string::npos);
   CHECK(message.find("has gone") != std::string::npos);
   restore();
+  CHECK(pool.wait_idle(kPatience));
   reset_all(pool, {memory.batch}, 3);
   CHECK(pool.recv(kPatience, batch));
   std::filesystem::remove(copy);
@@ -239,6 +242,73 @@ TEST(close_wakes_a_waiting_recv) {
   pool.close();
 }
 
+TEST(several_threads_may_close) {
+  for (int round = 0; round < 10; ++round) {
+    Pool pool(settings_of(std::vector<std::string>(3, "pong"), 0, 2));
+    Memory memory(pool);
+    reset_all(pool, {memory.batch}, 2);
+    std::vector<std::thread> closers;
+    for (int i = 0; i < 3; ++i) closers.emplace_back([&] { pool.close(); });
+    for (std::thread& closer : closers) closer.join();
+    CHECK(pool.stop(std::chrono::milliseconds(0)));
+  }
+}
+
+TEST(waits_end_when_their_time_is_over) {
+  PoolSettings settings = settings_of(std::vector<std::string>(4, "pong"), 0, 1);
+  settings.env.frame_skip = 1000;
+  Pool pool(settings);
+  Memory memory(pool);
+  reset_all(pool, {memory.batch}, 2);
+  Batch batch;
+  CHECK(pool.recv(kPatience, batch));
+  const std::int64_t noops[] = {0, 0, 0, 0};
+  pool.send(noops, nullptr, 4, &batch, 1);
+  CHECK(!pool.wait_idle(std::chrono::milliseconds(0)));
+  CHECK_THROWS(pool.clone_state(), std::runtime_error);
+  const int ids[] = {0, 1, 2, 3}, seeds[] = {-1, -1, -1, -1};
+  CHECK_THROWS(pool.reset(ids, seeds, 4, &batch, 1), std::runtime_error);
+  CHECK(pool.wait_idle(kPatience));
+  const std::string state = pool.clone_state();
+  CHECK(pool.recv(kPatience, batch));
+  pool.send(noops, nullptr, 4, &batch, 1);
+  CHECK_THROWS(pool.restore_state(state.data(), state.size()), std::runtime_error);
+  // A worker that has not begun its step yet ends at once, so no time is too short for sure.
+  pool.stop(std::chrono::milliseconds(0));
+  CHECK(pool.stop(kPatience));
+  CHECK(pool.wait_idle(std::chrono::milliseconds(0)));
+}
+
+// The last worker finds no room for its stack; those before it must end all the same.
+TEST(a_thread_that_cannot_start_is_an_error) {
+  constexpr std::size_t kStack = std::size_t{1} << 30;
+  const int threads = std::min(2, static_cast<int>(std::thread::hardware_concurrency()));
+  pthread_attr_t usual, large;
+  pthread_getattr_default_np(&usual);
+  pthread_attr_init(&large);
+  pthread_attr_setstacksize(&large, kStack);
+  pthread_setattr_default_np(&large);
+  rlimit before;
+  getrlimit(RLIMIT_AS, &before);
+  std::size_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  rlimit tight = before;
+  tight.rlim_cur = pages * static_cast<std::size_t>(sysconf(_SC_PAGESIZE)) +
+                   kStack * static_cast<std::size_t>(threads - 1) + kStack / 2;
+  setrlimit(RLIMIT_AS, &tight);
+  std::string message;
+  try {
+    Pool pool(settings_of({"pong", "pong"}, 0, threads));
+  } catch (const std::runtime_error& problem) {
+    message = problem.what();
+  }
+  setrlimit(RLIMIT_AS, &before);
+  pthread_setattr_default_np(&usual);
+  pthread_attr_destroy(&large);
+  const std::string last = std::to_string(threads);
+  CHECK(message.find("worker thread " + last + " of " + last + " cannot be started") == 0);
+}
+
 TEST(a_restored_pool_goes_on_as_the_saved_one_did) {
   PoolSettings settings = settings_of({"breakout", "pong"}, 0, 1);
   settings.env.repeat_action_probability = 0.25f;
@@ -262,6 +332,7 @@ TEST(a_restored_pool_goes_on_as_the_saved_one_did) {
   CHECK(one.obs == two.obs);
   CHECK(first.clone_state() == second.clone_state());
   CHECK_THROWS(second.restore_state(state.data(), state.size() - 1), std::invalid_argument);
+  CHECK_THROWS(second.restore_state(state.data(), 0), std::invalid_argument);
   Pool other(settings_of({"pong", "pong"}, 0, 1));
   CHECK_THROWS(other.restore_state(state.data(), state.size()), std::invalid_argument);
 }
