@@ -1,23 +1,7 @@
-"""Frames that lie where the network runs: rows to draw, and stacks gathered into a batch.
+"""Frames that lie where the network runs: stacks gathered into a normalized batch.
 
-Both operators are one launch on the current stream of the tensors' device, wait for nothing and
-need nothing from the host, so that a whole update can be captured once as a CUDA graph and
-replayed::
-
-    counter = torch.zeros(1, dtype=torch.int64, device="cuda")
-    with torch.cuda.graph(graph):
-        draw_rows(counts, 8, counter, seed=seed, out=rows)   # moves the counter on
-        index = table.gather(1, rows)                        # the ring's own bookkeeping, in torch
-        gather_frames(frames, index.view(-1, 4), out=batch)
-        loss = actor_mimic_loss(network(batch), ...)
-        loss.total.backward()
-        optimizer.step()                                     # with capturable=True
-    graph.replay()                                           # draws other rows every time
-
-``counts`` and the ring's tables are read when the graph is replayed: writing frames and counts
-between two replays, on the same stream, is all that the host has to do. What must stay outside of
-the graph: copies of a target network and evaluation, because they do not happen every time. The
-tensors that the graph reads and writes must live as long as the graph.
+One launch on the current stream of the tensors' device, which waits for nothing and needs nothing
+from the host, so that it can be part of a CUDA graph.
 """
 
 from __future__ import annotations
@@ -27,7 +11,7 @@ from torch import Tensor
 
 from actormimic.kernels import ELEMENT_TYPES, launch, module_of
 
-__all__ = ["draw_rows", "gather_frames"]
+__all__ = ["gather_frames"]
 
 STACK = 4
 
@@ -108,39 +92,4 @@ def gather_frames(
     gather.out, gather.type = out.data_ptr(), ELEMENT_TYPES[dtype]
     gather.channels_last = memory_format == torch.channels_last
     launch("gather_frames", frames, gather)
-    return out
-
-
-def draw_rows(
-    counts: Tensor, per_group: int, counter: Tensor, *, seed: int, out: Tensor | None = None
-) -> Tensor:
-    """Draw positions uniformly and with replacement, ``int64 [G, per_group]``; moves ``counter``.
-
-    The numbers (Philox 4x32-10) depend on ``seed``, ``counter`` and ``counts`` alone, on the CPU as
-    on CUDA.
-
-    Args:
-        counts: ``int64 [G]``: group g draws from [0, counts[g]); -1 where that is empty.
-        per_group: numbers per group, for Actor-Mimic 8 for each game.
-        counter: ``int64 [1]``, the number of draws so far; 1 is added.
-        seed: 0 to 2**64 - 1.
-        out: write here instead, into a contiguous tensor of that shape and type.
-
-    Raises:
-        TypeError, ValueError: a type, shape, layout, device or number is not as above.
-    """
-    _check("counts", counts, torch.int64, 1, counts)
-    _check("counter", counter, torch.int64, 1, counts)
-    if counter.shape[0] != 1:
-        raise ValueError(f"counter has shape {tuple(counter.shape)}; allowed: (1,)")
-    if per_group < 0:
-        raise ValueError(f"per_group is {per_group}; allowed: 0 or more")
-    if not 0 <= seed < 2**64:
-        raise ValueError(f"seed is {seed}; allowed: 0 to 2**64 - 1")
-    shape = (counts.shape[0], per_group)
-    out = _output(out, shape, torch.int64, torch.contiguous_format, counts)
-    draw = module_of(counts).RowDraw()
-    draw.counts, draw.groups, draw.per_group = counts.data_ptr(), counts.shape[0], per_group
-    draw.seed, draw.counter, draw.out = seed, counter.data_ptr(), out.data_ptr()
-    launch("draw_rows", counts, draw)
     return out

@@ -110,7 +110,7 @@ class AtariNetwork(nn.Module):
         return {**self.settings.model_dump(), "heads": self.heads}
 
     def forward(self, frames: Tensor, game_index: Tensor | None = None) -> NetworkOutput:
-        """Outputs and features of ``frames`` uint8 [B, 4, 84, 84].
+        """Outputs and features of ``frames`` [B, 4, 84, 84]: uint8, or floats of byte / 255.
 
         ``game_index`` [B] says whose head each row takes; only ``separate`` heads need it.
         Outputs of actions without a unit are 0: mask them, as all outputs of invalid actions.
@@ -137,11 +137,12 @@ class AtariNetwork(nn.Module):
         if not frames.is_contiguous(memory_format=torch.channels_last):
             # Bytes interleaved plane by plane: three times as fast as torch's own reordering.
             frames = torch.stack(frames.unbind(1), dim=-1).permute(0, 3, 1, 2)
-        x = frames.to(torch.float32)
+        normalized = frames.is_floating_point()
+        x = frames if normalized else frames.to(torch.float32)
         for number, layer in enumerate(self.convolutions.values()):
             assert isinstance(layer, nn.Conv2d)
             # Scaling a few thousand weights by 1/255 is the same as scaling every pixel.
-            weight = layer.weight * (1 / 255) if number == 0 else layer.weight
+            weight = layer.weight * (1 / 255) if number == 0 and not normalized else layer.weight
             x = functional.conv2d(x, weight, layer.bias, layer.stride, layer.padding)
             x = functional.relu(x)
         # Flattened in (channel, row, column) order, as weights written by other libraries expect.

@@ -122,7 +122,12 @@ class AuthorsAdam(_TwoMoments):
 def make_optimizer(
     params: Iterable[nn.Parameter], settings: OptimizerSettings
 ) -> torch.optim.Optimizer:
-    """The optimizer that ``settings`` describes, over ``params``."""
+    """The optimizer that ``settings`` describes, over ``params``.
+
+    Its step can be captured in a CUDA graph: the others count nothing, and Adam's counter lies on
+    the GPU where the parameters do.
+    """
+    params = list(params)
     if settings.kind == "adam":
         # One fused pass over weights, gradients and moments; L2 is added to the gradient (eq. 8).
         return torch.optim.Adam(
@@ -132,6 +137,7 @@ def make_optimizer(
             eps=settings.epsilon,
             weight_decay=settings.weight_decay,
             fused=True,
+            capturable=any(param.is_cuda for param in params),
         )
     kinds = {"centered_rmsprop": CenteredRMSProp, "authors_adam": AuthorsAdam}
     return kinds[settings.kind](

@@ -29,6 +29,19 @@ class Stream(enum.IntEnum):
 
 def derive_seed(seed: int, stream: Stream, *counters: int) -> int:
     """A 63-bit seed for one purpose and counter (splitmix64 over all of them)."""
+    return _mixed(seed, stream, *counters) >> 1
+
+
+def seed_prefix(seed: int, stream: Stream, *counters: int) -> int:
+    """What :func:`derive_seed` mixes one more counter into, where a device counts that one itself.
+
+    Signed, since it fills 64 bits of a tensor; ``derived_seed`` of csrc/common/random.hpp goes on.
+    """
+    value = _mixed(seed, stream, *counters)
+    return value - (1 << 64) if value >> 63 else value
+
+
+def _mixed(seed: int, stream: Stream, *counters: int) -> int:
     value = seed & _MASK
     for part in (int(stream), *counters):
         value = (value ^ (part & _MASK)) & _MASK
@@ -36,7 +49,7 @@ def derive_seed(seed: int, stream: Stream, *counters: int) -> int:
         value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
         value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & _MASK
         value ^= value >> 31
-    return value >> 1
+    return value
 
 
 def derive_pool_seed(seed: int, lanes: int, stream: Stream, *counters: int) -> int:

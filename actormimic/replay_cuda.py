@@ -1,12 +1,14 @@
-"""A replay ring whose frames live on a device, so that batches never cross the bus.
+"""The content of replay rings mirrored in a device's memory, so that batches never cross the bus.
 
-The bookkeeping is a ``ReplayRing`` on the host that stores each frame's slot in place of the frame:
-what it samples as a stack is the list of slots that the device gathers. Both rings therefore agree
-on every row, draw, n-step return and truncation. At 84x84 a million frames take 7.1 GB.
+The rings stay on the host: they are what is saved, shared and inspected, and they settle which rows
+are valid. A `ReplayMirror` holds the same frames, extras and bookkeeping on the device, where rows
+are drawn by a counter that lies there too; what it draws is what the rings would draw. A frame of
+84x84 takes 7,056 bytes: eight games of 100,000 frames take 5.7 GB.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,126 +18,270 @@ import torch
 from torch import Tensor
 
 from actormimic.device_frames import STACK, gather_frames
-from actormimic.replay import ExtraSpecs, ReplayRing
+from actormimic.kernels import launch, module_of
+from actormimic.replay import ReplayRing
 
-__all__ = ["DeviceReplayRing"]
+__all__ = ["ReplayMirror"]
+
+Integers = npt.NDArray[np.int64]
+
+# Words of a LaneControl of csrc/replay/ring_layout.hpp.
+_LANE_WORDS, _COMMITTED, _VALID_TAIL, _VALID_HEAD = 16, 1, 3, 4
+# What one appended row changes: its own and the previous row's facts, the last two entries of its
+# lane's queue, each with its place, and the lane's cursors with theirs.
+_CHANGES = 11
 
 
-class DeviceReplayRing:
-    """A ring of frames in a device's memory; see `ReplayRing` for what rows, lanes and extras are.
+class _Tables:
+    """A ring's memory as arrays, by the offsets in its header (csrc/replay/ring_layout.hpp)."""
 
-    Stacks have four frames. For one thread, and one stream at a time: `append` and `sample` enqueue
-    on the device's current stream and rely on its order. Private to its process; it is neither
-    saved nor shared.
+    def __init__(self, ring: ReplayRing) -> None:
+        memory = ring._core.memory
+        lanes_at, rows_at, queues_at, frames_at = (int(n) for n in memory[72:104].view("<u8"))
+
+        def table(offset: int, dtype: Any, count: int, shape: tuple[int, ...]) -> Any:
+            size = count * int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+            return memory[offset : offset + size].view(dtype).reshape(count, *shape)
+
+        self.lanes: Integers = table(lanes_at, "<i8", ring.lanes, (_LANE_WORDS,))
+        self.rows: Integers = table(rows_at, "<i8", ring.capacity, ())
+        self.queues: Integers = table(queues_at, "<i8", ring.capacity, ())
+        arrays = {"frames": table(frames_at, np.uint8, ring.capacity, ring.frame_shape)}
+        for number, (name, (shape, dtype)) in enumerate(ring.extras.items()):
+            (offset,) = memory[104 + 80 * number + 72 :][:8].view("<u8")
+            arrays[name] = table(int(offset), dtype, ring.capacity, shape)
+        self.arrays: dict[str, npt.NDArray[Any]] = arrays
+        """The frames and the extras, [capacity, ...] each."""
+
+
+class _Stage:
+    """Rows on their way to the device: pinned memory, and when its copies are done."""
+
+    def __init__(self, room: int, like: dict[str, Tensor], device: torch.device) -> None:
+        pinned = device.type == "cuda"
+        self.changes = torch.empty((room, _CHANGES), dtype=torch.int64, pin_memory=pinned)
+        self.arrays = {
+            name: torch.empty((room, *tensor.shape[1:]), dtype=tensor.dtype, pin_memory=pinned)
+            for name, tensor in like.items()
+        }
+        self.copied = torch.cuda.Event() if pinned else None  # type: ignore[no-untyped-call]
+
+
+class ReplayMirror:
+    """Mirrors rings of one shape in a device's memory.
+
+    Whoever appends to a ring calls `appended` for the rows, then `flush`; draws see what was
+    flushed before, since all of it is enqueued on the device's current stream. Nothing waits for
+    the device unless the host runs two flushes ahead. For one thread.
 
     Args:
-        capacity, lanes, extras: as for `ReplayRing`.
-        device: where the frames live; what is sampled lies there too.
-        frame_shape: height and width; their product is a multiple of 8.
-        dtype: of sampled states, byte / 255: bfloat16, float16 or float32.
-        memory_format: of sampled states: ``torch.contiguous_format`` or ``torch.channels_last``.
+        rings: of one shape, with stacks of four frames ``(H, W)``, H * W a multiple of 8. What they
+            hold already is copied.
+        device: where the mirror lies.
+
+    Raises:
+        ValueError: there is no ring, their shapes differ, or it is another than that.
     """
 
-    def __init__(
-        self,
-        capacity: int,
-        lanes: int,
-        *,
-        device: torch.device | str = "cuda",
-        frame_shape: tuple[int, int] = (84, 84),
-        extras: ExtraSpecs | None = None,
-        dtype: torch.dtype = torch.bfloat16,
-        memory_format: torch.memory_format = torch.contiguous_format,
-    ) -> None:
-        if len(frame_shape) != 2 or frame_shape[0] * frame_shape[1] % 8 != 0:
+    def __init__(self, rings: Sequence[ReplayRing], device: torch.device | str) -> None:
+        if not rings:
+            raise ValueError("rings is empty; allowed: one or more")
+        first = rings[0]
+        shape = (first.capacity, first.lanes, first.frame_shape, first.stack, first.extras)
+        for ring in rings[1:]:
+            other = (ring.capacity, ring.lanes, ring.frame_shape, ring.stack, ring.extras)
+            if other != shape:
+                raise ValueError(f"rings have shapes {shape} and {other}; allowed: one shape")
+        if first.stack != STACK:
+            raise ValueError(f"rings have stacks of {first.stack}; allowed: {STACK}")
+        sizes = first.frame_shape
+        if len(sizes) != 2 or sizes[0] * sizes[1] % 8 != 0:
             raise ValueError(
-                f"frame_shape is {frame_shape}; allowed: two sizes whose product is a multiple of 8"
+                f"frame_shape is {sizes}; allowed: two sizes whose product is a multiple of 8"
             )
-        # Eight bytes a frame: its slot plus 1, so that the zeros before a start mean "no frame".
-        self._slots = ReplayRing(capacity, lanes, frame_shape=(8,), stack=STACK, extras=extras)
-        self.capacity = self._slots.capacity
-        self.lanes = self._slots.lanes
-        self.dtype = dtype
-        self.memory_format = memory_format
-        self.frames = torch.zeros(
-            (self.capacity, *frame_shape), dtype=torch.uint8, device=torch.device(device)
-        )
-        """uint8 ``[capacity, H, W]``"""
-        self._gather(np.full((1, STACK, 8), 0, np.uint8))  # refuses a dtype or a format at once
-
-    def append(
-        self,
-        frames: npt.NDArray[np.uint8] | Tensor,
-        actions: npt.ArrayLike,
-        rewards: npt.ArrayLike,
-        terminals: npt.ArrayLike,
-        *,
-        starts: npt.ArrayLike | None = None,
-        lanes: npt.ArrayLike | None = None,
-        **extras: npt.ArrayLike,
-    ) -> None:
-        """Appends one row to each lane, or to each of `lanes`, as `ReplayRing.append` does.
-
-        `frames` may be a tensor, on this device or on another one.
-        """
-        tensor = torch.as_tensor(frames)
-        if tensor.dtype != torch.uint8:
-            raise TypeError(f"frames has dtype {tensor.dtype}; allowed: torch.uint8")
-        count = self.lanes if lanes is None else len(np.atleast_1d(lanes))
-        shape = (count, *self.frames.shape[1:])
-        if tuple(tensor.shape) != shape:
-            raise ValueError(f"frames has shape {tuple(tensor.shape)}; allowed: {shape}")
-        chosen = np.arange(self.lanes) if lanes is None else np.atleast_1d(np.asarray(lanes))
-        # The host's ring refuses lanes out of range, whatever is computed for them here.
-        known = chosen.clip(0, self.lanes - 1).astype(np.int64)
-        rows_per_lane = self.capacity // self.lanes
-        slots = known * rows_per_lane + self._slots.rows_written[known] % rows_per_lane
-        stored = (slots + 1).view(np.uint8).reshape(count, 8)
-        self._slots.append(
-            stored, actions, rewards, terminals, starts=starts, lanes=lanes, **extras
-        )
-        device = self.frames.device
-        self.frames.index_copy_(0, torch.from_numpy(slots).to(device), tensor.to(device))
-
-    def sample(
-        self,
-        batch: int,
-        *,
-        lanes: npt.ArrayLike | None = None,
-        fields: Sequence[str] | None = None,
-        n_step: int = 1,
-        gamma: float = 1.0,
-        seed: int | None = None,
-    ) -> dict[str, Tensor]:
-        """Draws `batch` rows; the same ones as `ReplayRing.sample` for the same seed and content.
-
-        ``obs`` and ``next_obs`` are ``[B, 4, H, W]`` in [0, 1], of the ring's dtype and memory
-        format; everything else is as there. All tensors are on the ring's device.
-        """
-        drawn = self._slots.sample(
-            batch, lanes=lanes, fields=fields, n_step=n_step, gamma=gamma, seed=seed
-        )
-        return {
-            name: self._gather(array)
-            if name in ("obs", "next_obs")
-            else torch.from_numpy(array).to(self.frames.device)
-            for name, array in drawn.items()
+        self.device = torch.device(device)
+        self.lanes = first.lanes
+        self._tables = [_Tables(ring) for ring in rings]
+        self._capacity = first.capacity
+        self._rows_per_lane = first.capacity // first.lanes
+        total = len(rings) * first.capacity
+        self.arrays = {
+            name: torch.zeros(
+                (total, *array.shape[1:]),
+                dtype=torch.from_numpy(np.empty(0, array.dtype)).dtype,
+                device=self.device,
+            )
+            for name, array in self._tables[0].arrays.items()
         }
-
-    def _gather(self, stored: npt.NDArray[Any]) -> Tensor:
-        index = torch.from_numpy(stored.view(np.int64).reshape(-1, STACK) - 1)
-        return gather_frames(
-            self.frames,
-            index.to(self.frames.device),
-            dtype=self.dtype,
-            memory_format=self.memory_format,
+        """``frames`` uint8 ``[rings * capacity, H, W]``, and the extras alike."""
+        self._rows = torch.zeros(total, dtype=torch.int64, device=self.device)
+        self._queues = torch.zeros_like(self._rows)
+        self._cursors = torch.zeros(
+            (len(rings) * first.lanes, 2), dtype=torch.int64, device=self.device
         )
-
-    def __len__(self) -> int:
-        """The number of valid rows."""
-        return len(self._slots)
+        room = len(rings) * first.lanes
+        self._stages = itertools.cycle(_Stage(room, self.arrays, self.device) for _ in range(2))
+        self._stage = next(self._stages)
+        self._staged = np.zeros(room, np.bool_)
+        self._count = 0
+        self.reload()
 
     @property
     def nbytes(self) -> int:
-        """Bytes on the device and on the host."""
-        return self.frames.numel() + self._slots.nbytes
+        """Bytes on the device."""
+        tensors = (*self.arrays.values(), self._rows, self._queues, self._cursors)
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+    def reload(self) -> None:
+        """Copy everything anew, as after the rings were loaded; what was not flushed is dropped."""
+        self._count = 0
+        self._staged[:] = False
+        for number, tables in enumerate(self._tables):
+            own = slice(number * self._capacity, (number + 1) * self._capacity)
+            self._rows[own] = torch.tensor(tables.rows)
+            self._queues[own] = torch.tensor(tables.queues)
+            self._cursors[number * self.lanes : (number + 1) * self.lanes] = torch.tensor(
+                tables.lanes[:, _VALID_TAIL : _VALID_HEAD + 1]
+            )
+            for name, array in tables.arrays.items():
+                for begin in range(0, self._capacity, 4096):
+                    end = min(begin + 4096, self._capacity)
+                    target = self.arrays[name][own][begin:end]
+                    target.copy_(torch.tensor(array[begin:end]))
+
+    def appended(self, ring: int, lanes: npt.NDArray[np.integer[Any]]) -> None:
+        """Note the newest row of each of ``lanes`` of ring number ``ring``, for the next flush."""
+        places = ring * self.lanes + np.asarray(lanes, np.int64)
+        if self._staged[places].any():
+            self.flush()  # of two rows of one lane, the second changes what the first one wrote
+        if self._count == 0:
+            self._stage = next(self._stages)
+            if self._stage.copied is not None:
+                self._stage.copied.synchronize()
+        self._staged[places] = True
+        tables, rows_per_lane = self._tables[ring], self._rows_per_lane
+        at = slice(self._count, self._count + len(places))
+        self._count += len(places)
+        first = np.asarray(lanes, np.int64) * rows_per_lane
+        control = tables.lanes[lanes]
+        newest = control[:, _COMMITTED] - 1
+        head = control[:, _VALID_HEAD]
+        changes = self._stage.changes.numpy()[at]
+        offset = ring * self._capacity
+        entries = (
+            (tables.rows, newest),
+            (tables.rows, newest - 1),
+            (tables.queues, head - 1),
+            (tables.queues, head - 2),
+        )
+        for column, (table, entry) in enumerate(entries):
+            # Before the first row there is none: entry 0 is written as it stands.
+            element = first + np.maximum(entry, 0) % rows_per_lane
+            changes[:, 2 * column] = element + offset
+            changes[:, 2 * column + 1] = table[element]
+        changes[:, 8] = places
+        changes[:, 9:] = control[:, _VALID_TAIL : _VALID_HEAD + 1]
+        element = first + newest % rows_per_lane
+        for name, array in tables.arrays.items():
+            np.take(array, element, axis=0, out=self._stage.arrays[name].numpy()[at], mode="clip")
+
+    def flush(self) -> None:
+        """Enqueue the copies of all rows noted since the last flush."""
+        if self._count == 0:
+            return
+        stage, count = self._stage, self._count
+        self._count = 0
+        self._staged[:] = False
+        changes = stage.changes[:count].to(self.device, non_blocking=True).unbind(1)
+        for table, column in (
+            (self._rows, 2),
+            (self._rows, 0),
+            (self._queues, 6),
+            (self._queues, 4),
+        ):
+            table.index_copy_(0, changes[column], changes[column + 1])
+        self._cursors.index_copy_(0, changes[8], torch.stack(changes[9:], 1))
+        for name, rows in stage.arrays.items():
+            moved = rows[:count].to(self.device, non_blocking=True)
+            self.arrays[name].index_copy_(0, changes[0], moved)
+        if stage.copied is not None:
+            stage.copied.record()
+
+    def draw(
+        self,
+        counter: Tensor,
+        prefixes: Tensor,
+        out: dict[str, Tensor],
+        *,
+        n_step: int = 1,
+        gamma: float = 1.0,
+    ) -> None:
+        """Draw transitions from every ring into ``out``; adds 1 to ``counter``.
+
+        From the same content, and with the seed that ``prefixes`` and ``counter`` give
+        (`actormimic.randomness.seed_prefix`), these are the draws of `ReplayRing.sample`.
+
+        Args:
+            counter: ``int64 [1]``.
+            prefixes: ``int64 [rings]``.
+            out: what to write, all of it optional, contiguous on the mirror's device; B is a
+                multiple of the number of rings, whose draws lie one after the other. ``index``
+                ``int64 [B]``, elements of `arrays`; ``frames`` and ``next_frames`` ``int64
+                [B, 4]``, indices for `gather_frames`; ``actions int64 [B]``; ``rewards`` and
+                ``discounts`` ``float32 [B]``. A ring without a valid row gives -1 and zeros.
+
+        Raises:
+            ValueError, TypeError: a tensor is not as above, or a number out of range.
+        """
+        rings = len(self._tables)
+        batch = len(next(iter(out.values()))) if out else 0
+        if batch == 0 or batch % rings:
+            raise ValueError(f"out has {batch} rows; allowed: a positive multiple of {rings}")
+        self._check("counter", counter, torch.int64, (1,))
+        self._check("prefixes", prefixes, torch.int64, (rings,))
+        draw = module_of(self._rows).TransitionDraw()
+        draw.rows, draw.queues = self._rows.data_ptr(), self._queues.data_ptr()
+        draw.cursors = self._cursors.data_ptr()
+        draw.rings, draw.lanes, draw.rows_per_lane = rings, self.lanes, self._rows_per_lane
+        draw.per_ring, draw.n_step, draw.gamma = batch // rings, n_step, gamma
+        draw.prefixes, draw.counter = prefixes.data_ptr(), counter.data_ptr()
+        for name, tensor in out.items():
+            if name not in _DRAWN:
+                raise ValueError(f"out has {name!r}; allowed: {', '.join(_DRAWN)}")
+            dtype, row = _DRAWN[name]
+            self._check(f"out[{name!r}]", tensor, dtype, (batch, *row))
+            setattr(draw, name, tensor.data_ptr())
+        launch("draw_transitions", self._rows, draw)
+
+    def _check(self, name: str, tensor: Tensor, dtype: torch.dtype, shape: tuple[int, ...]) -> None:
+        if tensor.dtype != dtype:
+            raise TypeError(f"{name} has dtype {tensor.dtype}; allowed: {dtype}")
+        if tuple(tensor.shape) != shape:
+            raise ValueError(f"{name} has shape {tuple(tensor.shape)}; allowed: {shape}")
+        if tensor.device != self._rows.device:
+            raise ValueError(f"{name} is on {tensor.device}; allowed: {self._rows.device}")
+        if not tensor.is_contiguous():
+            raise ValueError(f"{name} is not contiguous; allowed: contiguous tensors")
+
+    def gather(
+        self,
+        index: Tensor,
+        *,
+        dtype: torch.dtype,
+        memory_format: torch.memory_format = torch.contiguous_format,
+        out: Tensor | None = None,
+    ) -> Tensor:
+        """The stacks of drawn ``frames``, as `gather_frames` gives them."""
+        return gather_frames(
+            self.arrays["frames"], index, dtype=dtype, memory_format=memory_format, out=out
+        )
+
+
+_DRAWN: dict[str, tuple[torch.dtype, tuple[int, ...]]] = {
+    "index": (torch.int64, ()),
+    "frames": (torch.int64, (STACK,)),
+    "next_frames": (torch.int64, (STACK,)),
+    "actions": (torch.int64, ()),
+    "rewards": (torch.float32, ()),
+    "discounts": (torch.float32, ()),
+}

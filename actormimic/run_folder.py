@@ -29,6 +29,7 @@ _FREE = (
     "device",
     "threads",
     "environment.threads",
+    "replay.residence",
     "replay.shared",
     "checkpoint.compress_rings",
 )

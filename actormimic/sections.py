@@ -128,6 +128,9 @@ class ReplaySettings(Section):
     """Frames kept per game."""
     feature_dtype: Literal["float16", "float32"] = "float16"
     """How experts' features are stored beside the frames (used where beta is not 0)."""
+    residence: Literal["auto", "host", "device"] = "auto"
+    """Where batches are gathered: by the rings, or from a mirror of them in the device's memory,
+    where a GPU runs the whole update as one CUDA graph. ``auto``: ``device`` on a GPU."""
     shared: bool = False
     """Keep the rings in POSIX shared memory, where ``python -m actormimic.replay`` shows them."""
 

@@ -8,7 +8,7 @@ a generator that yields after each step of the pool; logs, test epochs and check
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -22,11 +22,22 @@ from torch import Tensor, nn
 from actormimic.checkpoint import Checkpoint, CheckpointStore
 from actormimic.config import ExplorationSettings, LearningSettings
 from actormimic.environments import make_env
-from actormimic.learners.batches import Draws, Extras, ReplayBatches, make_rings, ring_names
+from actormimic.learners.batches import (
+    Draws,
+    Extras,
+    HostUpdates,
+    ReplayBatches,
+    Updates,
+    make_rings,
+    ring_names,
+)
+from actormimic.learners.device_updates import DeviceBatches, DeviceUpdates
 from actormimic.metrics import Progress, RunLog
+from actormimic.networks import PRECISIONS
 from actormimic.optim import optimizer_tensors, restore_optimizer
 from actormimic.policy import Frames, GameIndex, Policy
 from actormimic.randomness import Stream, derive_pool_seed, generator
+from actormimic.replay import ReplayRing
 
 
 class Learner(Protocol):
@@ -35,6 +46,8 @@ class Learner(Protocol):
     extras: Extras
     draws: Draws
     optimizer: torch.optim.Optimizer
+    capturable: bool
+    """Whether ``update`` waits for nothing, so that a CUDA graph can hold it."""
 
     @property
     def policy(self) -> Policy:
@@ -78,14 +91,7 @@ class Training:
         if settings.replay.shared:
             names = [*ring_names(Path(settings.run_folder), settings.games)]
         self.rings = make_rings(settings.replay.capacity, lanes, learner.extras, names)
-        self._batches = ReplayBatches(
-            self.rings,
-            settings.training.batch,
-            learner.draws,
-            learner.extras,
-            settings.seed,
-            next(learner.modules()["network"].parameters()).device,
-        )
+        self._updates = _make_updates(settings, learner, self.rings)
         total = lanes * len(settings.games)
         self.iteration = 0
         self.updates = 0
@@ -142,7 +148,7 @@ class Training:
         if not all(len(ring) for ring in self.rings):
             return  # a state can be drawn once its successor is there; what is due waits
         while self.updates < due:
-            for name, value in self.learner.update(self._batches.draw(self.updates)).items():
+            for name, value in self._updates.run(self.updates).items():
                 # Summed in float64 so that a resumed run's averages equal an uninterrupted one's.
                 self._sums[name] = self._sums.get(name, 0.0) + value.double()
             self._summed += 1
@@ -183,7 +189,9 @@ class Training:
                 lanes=rows,
                 **{name: values[picked] for name, values in labels.items()},
             )
+            self._updates.stored(game, rows)
             self.counts[game] += int(played[picked].sum())
+        self._updates.flush()
         self._running += rewards
         for lane in np.flatnonzero(over):
             self.finished[lane // lanes].append(float(self._running[lane]))
@@ -262,6 +270,7 @@ class Training:
         self._frames = tensors["frames"].numpy()
         self.iteration = values["iteration"]
         self.updates = values["updates"]
+        self._updates.restored(self.updates)
         self.test_is_due = values["test_is_due"]
         self.counts = np.array(values["counts"], dtype=np.int64)
         self.finished = values["finished"]
@@ -280,6 +289,22 @@ class Training:
             ring.close()
             if ring.name is not None:
                 ring.unlink()
+
+
+def _make_updates(
+    settings: LearningSettings, learner: Learner, rings: Sequence[ReplayRing]
+) -> Updates:
+    network = learner.modules()["network"]
+    device = next(network.parameters()).device
+    rows, draws, extras = settings.training.batch, learner.draws, learner.extras
+    residence = settings.replay.residence
+    if residence == "host" or (residence == "auto" and device.type != "cuda"):
+        batches = ReplayBatches(rings, rows, draws, extras, settings.seed, device)
+        return HostUpdates(learner.update, batches)
+    # The arithmetic of the first layer: what it would round the frames to anyway.
+    dtype = PRECISIONS[settings.precision]
+    mirrored = DeviceBatches(rings, rows, draws, extras, settings.seed, device, dtype)
+    return DeviceUpdates(learner.update, mirrored, capture=learner.capturable)
 
 
 @contextmanager

@@ -19,9 +19,11 @@ from pathlib import Path
 import torch
 
 ROOT = Path(__file__).parents[1]
-TESTS = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_cuda.py"]
+PYTEST = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "cuda"]
+KERNELS = ["tests/test_cuda.py", "tests/test_replay_cuda.py"]
+TESTS = [*PYTEST, *KERNELS, "tests/test_device_updates.py"]
 # A graph of a whole network and millions of rows take the sanitizer hours and show it nothing new.
-SANITIZED = [*TESTS, "-k", "not whole_update and not 9001"]
+SANITIZED = [*PYTEST, *KERNELS, "-k", "not 9001"]
 
 
 def steps() -> list[list[str]]:

@@ -1,10 +1,10 @@
-"""Gathered batches and drawn rows on the CPU; tests/test_cuda.py compares CUDA with these."""
+"""Gathered batches on the CPU; tests/test_cuda.py compares CUDA with these."""
 
 import pytest
 import torch
 from torch import Tensor
 
-from actormimic.device_frames import draw_rows, gather_frames
+from actormimic.device_frames import gather_frames
 
 DTYPES = [torch.bfloat16, torch.float16, torch.float32]
 
@@ -90,49 +90,3 @@ def test_bad_gathers_are_refused(
 ) -> None:
     with pytest.raises(error, match=message):
         gather_frames(**{"frames": FRAMES, "index": INDEX, **arguments})
-
-
-def test_draws_depend_on_seed_and_counter_alone() -> None:
-    counts = torch.tensor([1, 50, 0, 2**40])
-    counter = torch.zeros(1, dtype=torch.int64)
-    first = draw_rows(counts, 64, counter, seed=3)
-    second = draw_rows(counts, 64, counter, seed=3)
-    assert counter.item() == 2
-    assert first.shape == (4, 64)
-    assert not torch.equal(first, second)
-    assert not first[0].any()
-    assert first[1].min() >= 0
-    assert first[1].max() < 50
-    assert first[1].unique().numel() > 25
-    assert (first[2] == -1).all()
-    assert first[3].max() > 2**38
-    counter.zero_()
-    out = torch.empty_like(first)
-    assert draw_rows(counts, 64, counter, seed=3, out=out) is out
-    assert torch.equal(out, first)
-    counter.zero_()
-    assert not torch.equal(draw_rows(counts, 64, counter, seed=4), first)
-
-
-COUNTS, COUNTER = torch.tensor([5]), torch.zeros(1, dtype=torch.int64)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "error", "message"),
-    [
-        ({"counts": COUNTS.int()}, TypeError, "counts has dtype torch.int32; allowed: torch.int64"),
-        ({"counter": COUNTER.float()}, TypeError, "counter has dtype torch.float32; allowed"),
-        ({"counter": COUNTS.repeat(2)}, ValueError, r"counter has shape \(2,\); allowed: \(1,\)"),
-        ({"counter": COUNTER.to("meta")}, ValueError, "counter is on meta; allowed: cpu"),
-        ({"per_group": -1}, ValueError, "per_group is -1; allowed: 0 or more"),
-        ({"seed": -1}, ValueError, r"seed is -1; allowed: 0 to 2\*\*64 - 1"),
-        ({"out": COUNTS}, ValueError, r"out has shape \(1,\); allowed: \(1, 2\)"),
-    ],
-)
-def test_bad_draws_are_refused(
-    arguments: dict[str, object], error: type[Exception], message: str
-) -> None:
-    defaults = {"counts": COUNTS, "counter": COUNTER, "per_group": 2, "seed": 0}
-    with pytest.raises(error, match=message):
-        draw_rows(**{**defaults, **arguments})
-    assert COUNTER.item() == 0

@@ -2,103 +2,187 @@ import numpy as np
 import pytest
 import torch
 
+from actormimic.randomness import Stream, derive_seed, seed_prefix
 from actormimic.replay import ReplayRing
-from actormimic.replay_cuda import DeviceReplayRing
+from actormimic.replay_cuda import ReplayMirror
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
-EXTRAS = {"q": ((18,), "float32")}
+EXTRAS = {"q": ((18,), "float32"), "features": ((6,), "float16"), "flag": ((), "bool")}
+FRAME = (8, 5)
+RINGS, LANES, CAPACITY = 3, 2, 24
 
 
-def append_both(rings, steps, frame_shape=(8, 5)):
-    rng = np.random.default_rng(0)
+def make_rings(**keywords):
+    shape = {"frame_shape": FRAME, "extras": EXTRAS, **keywords}
+    return [ReplayRing(CAPACITY, LANES, **shape) for _ in range(RINGS)]
+
+
+def play(rings, steps, mirror=None, seed=0, flush_every=1):
+    """Appends to all lanes or to some; the mirror hears of it."""
+    rng = np.random.default_rng(seed)
     for t in range(steps):
-        lanes = None if t % 5 else [1]
-        count = 2 if lanes is None else 1
-        frames = rng.integers(0, 256, (count, *frame_shape), np.uint8)
-        arguments = (rng.integers(-1, 18, count), rng.normal(size=count), rng.random(count) < 0.1)
-        q = rng.normal(size=(count, 18)).astype(np.float32)
-        for ring in rings:
-            ring.append(frames, *arguments, lanes=lanes, q=q)
+        for number, ring in enumerate(rings):
+            lanes = np.arange(LANES) if rng.random() < 0.7 else np.array([1])
+            count = len(lanes)
+            ring.append(
+                rng.integers(0, 256, (count, *FRAME), np.uint8),
+                rng.integers(-1, 18, count),
+                rng.normal(size=count),
+                rng.random(count) < 0.15,
+                lanes=lanes,
+                q=rng.normal(size=(count, 18)),
+                features=rng.normal(size=(count, 6)),
+                flag=rng.random(count) < 0.5,
+            )
+            if mirror is not None:
+                mirror.appended(number, lanes)
+        if mirror is not None and t % flush_every == 0:
+            mirror.flush()
+    if mirror is not None:
+        mirror.flush()
 
 
-@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
-@pytest.mark.parametrize("device", DEVICES)
-def test_draws_and_batches_equal_those_of_the_host_ring(device, dtype, memory_format):
-    host = ReplayRing(48, 2, frame_shape=(8, 5), extras=EXTRAS)
-    ring = DeviceReplayRing(
-        48,
-        2,
-        device=device,
-        frame_shape=(8, 5),
-        extras=EXTRAS,
-        dtype=dtype,
-        memory_format=memory_format,
-    )
-    append_both((host, ring), 90)
-    assert len(ring) == len(host)
-    for lanes in (None, [1]):
-        expected = host.sample(128, lanes=lanes, n_step=3, gamma=0.9, seed=5)
-        sample = ring.sample(128, lanes=lanes, n_step=3, gamma=0.9, seed=5)
-        assert sample.keys() == expected.keys()
-        for name, array in expected.items():
-            tensor = torch.from_numpy(array)
-            if name in ("obs", "next_obs"):
-                tensor = (tensor.float() * (1 / 255)).to(dtype)
-                assert sample[name].is_contiguous(memory_format=memory_format)
-            assert sample[name].device.type == device
-            assert torch.equal(sample[name].cpu(), tensor), name
-    assert set(ring.sample(4, fields=["obs", "q"])) == {"obs", "q"}
-
-
-@pytest.mark.parametrize("device", DEVICES)
-def test_frames_may_already_lie_on_the_device(device):
-    ring = DeviceReplayRing(20, 1, device=device, frame_shape=(8, 8))
-    for t in range(6):
-        frame = torch.full((1, 8, 8), 51 * (t % 5 + 1), dtype=torch.uint8, device=device)
-        ring.append(frame, [0], [0.0], [False])
-    obs = ring.sample(32, seed=0, fields=["obs"])["obs"]
-    assert set(obs[:, -1].unique().tolist()) == {
-        torch.tensor(value).bfloat16().item() for value in (0.2, 0.4, 0.6, 0.8, 1.0)
+def drawn(mirror, update, per_ring=40, seed=9, **options):
+    batch = RINGS * per_ring
+    out = {
+        "index": torch.empty(batch, dtype=torch.int64),
+        "frames": torch.empty((batch, 4), dtype=torch.int64),
+        "next_frames": torch.empty((batch, 4), dtype=torch.int64),
+        "actions": torch.empty(batch, dtype=torch.int64),
+        "rewards": torch.empty(batch),
+        "discounts": torch.empty(batch),
     }
-    assert ring.nbytes >= 20 * 64
+    out = {name: tensor.to(mirror.device) for name, tensor in out.items()}
+    counter = torch.tensor([update], device=mirror.device)
+    prefixes = [seed_prefix(seed, Stream.REPLAY, game) for game in range(RINGS)]
+    mirror.draw(counter, torch.tensor(prefixes, device=mirror.device), out, **options)
+    assert counter.item() == update + 1
+    return out
 
 
-@pytest.mark.parametrize(
-    ("change", "error", "message"),
-    [
-        ({"frames": np.zeros((2, 8, 5), np.float32)}, TypeError, "frames has dtype torch.float32"),
-        ({"frames": np.zeros((1, 8, 5), np.uint8)}, ValueError, r"frames has shape \(1, 8, 5\)"),
-        ({"lanes": [0, 2]}, IndexError, "lane 2 is out of range"),
-        ({"actions": [0, -2]}, ValueError, r"actions\[1\] is -2"),
-    ],
-)
-def test_bad_rows_change_nothing(change, error, message):
-    ring = DeviceReplayRing(48, 2, device="cpu", frame_shape=(8, 5))
-    good = {
-        "frames": np.full((2, 8, 5), 9, np.uint8),
-        "actions": [0, 0],
-        "rewards": [0.0, 0.0],
-        "terminals": [True, True],
-    }
-    with pytest.raises(error, match=message):
-        ring.append(**{**good, **change})
-    assert len(ring) == 0
-    assert not ring.frames.any()
-    ring.append(**good)
-    assert len(ring) == 2
+def assert_draws_are_the_rings(mirror, rings, update, **options):
+    out = drawn(mirror, update, **options)
+    for game, ring in enumerate(rings):
+        expected = ring.sample(40, seed=derive_seed(9, Stream.REPLAY, game, update), **options)
+        own = slice(game * 40, (game + 1) * 40)
+        index = out["index"][own]
+        np.testing.assert_array_equal(index.cpu() - game * CAPACITY, expected["index"])
+        for name in ("actions", "rewards", "discounts"):
+            np.testing.assert_array_equal(out[name][own].cpu(), expected[name], err_msg=name)
+        for name in EXTRAS:
+            np.testing.assert_array_equal(mirror.arrays[name][index].cpu(), expected[name])
+        for name, frames in (("obs", "frames"), ("next_obs", "next_frames")):
+            stacks = mirror.gather(out[frames][own].contiguous(), dtype=torch.float32)
+            wanted = torch.from_numpy(expected[name]).float() * (1 / 255)
+            assert torch.equal(stacks.cpu(), wanted), name
+
+
+@pytest.mark.parametrize("flush_every", [1, 3])
+@pytest.mark.parametrize("device", DEVICES)
+def test_draws_are_those_of_the_rings_through_wraps_and_partial_appends(device, flush_every):
+    rings = make_rings()
+    mirror = ReplayMirror(rings, device)
+    for stage in range(6):
+        play(rings, 7, mirror, seed=stage, flush_every=flush_every)
+        for update, n_step in ((0, 1), (7, 3), (2**40, 30)):
+            assert_draws_are_the_rings(mirror, rings, update, n_step=n_step, gamma=0.9)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_mirror_begins_with_what_the_rings_hold_and_follows_a_load(device, tmp_path):
+    rings = make_rings()
+    play(rings, 30)
+    mirror = ReplayMirror(rings, device)
+    assert_draws_are_the_rings(mirror, rings, 3)
+    saved = make_rings()
+    play(saved, 17, seed=5)
+    for number, ring in enumerate(saved):
+        ring.save(tmp_path / str(number))
+        rings[number].load(tmp_path / str(number))
+    mirror.reload()
+    assert_draws_are_the_rings(mirror, saved, 4)
+    play(rings, 5, mirror)
+    assert_draws_are_the_rings(mirror, rings, 5)
+
+
+def test_only_what_was_flushed_is_drawn():
+    rings = make_rings()
+    mirror = ReplayMirror(rings, "cpu")
+    play(rings, 20, mirror)
+    before = drawn(mirror, 1)["index"]
+    frame = np.zeros((1, *FRAME), np.uint8)
+    row = {"q": np.zeros((1, 18)), "features": np.zeros((1, 6)), "flag": [True]}
+    rings[0].append(frame, [3], [1.0], [True], lanes=[0], **row)
+    mirror.appended(0, np.array([0]))
+    assert torch.equal(drawn(mirror, 1)["index"], before)
+    mirror.flush()
+    assert_draws_are_the_rings(mirror, rings, 1)
+
+
+def test_empty_rings_give_no_rows_and_memory_is_told():
+    rings = make_rings()
+    mirror = ReplayMirror(rings, "cpu")
+    out = drawn(mirror, 0)
+    assert (out["index"] == -1).all()
+    assert (out["frames"] == -1).all()
+    assert not out["discounts"].any()
+    rows = RINGS * CAPACITY * (40 + 18 * 4 + 6 * 2 + 1 + 8 + 8)
+    assert mirror.nbytes == rows + RINGS * LANES * 16
+
+
+def test_a_mirror_outlives_the_closing_of_its_rings():
+    rings = make_rings()
+    play(rings, 20)
+    mirror = ReplayMirror(rings, "cpu")
+    for ring in rings:
+        ring.close()
+    mirror.reload()
+    assert (drawn(mirror, 0)["index"] >= 0).all()
+
+
+INDEX = torch.empty(6, dtype=torch.int64)
+COUNTER, PREFIXES = torch.zeros(1, dtype=torch.int64), torch.zeros(RINGS, dtype=torch.int64)
 
 
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"frame_shape": (7, 7)}, ValueError, r"frame_shape is \(7, 7\); allowed: two sizes"),
-        ({"frame_shape": (8,)}, ValueError, r"frame_shape is \(8,\)"),
-        ({"dtype": torch.float64}, TypeError, "dtype is torch.float64"),
-        ({"memory_format": torch.preserve_format}, ValueError, "memory_format is"),
-        ({"capacity": 8}, ValueError, "capacity gives each of 2 lanes 4 rows"),
+        ({"out": {}}, ValueError, "out has 0 rows; allowed: a positive multiple of 3"),
+        ({"out": {"index": INDEX[:4]}}, ValueError, "out has 4 rows; allowed: a positive multiple"),
+        ({"out": {"obs": INDEX}}, ValueError, "out has 'obs'; allowed: index, frames"),
+        ({"out": {"index": INDEX.int()}}, TypeError, r"out\['index'\] has dtype torch.int32"),
+        ({"out": {"frames": INDEX}}, ValueError, r"shape \(6,\); allowed: \(6, 4\)"),
+        ({"out": {"index": INDEX.to("meta")}}, ValueError, "is on meta; allowed: cpu"),
+        (
+            {"out": {"index": torch.empty(12, dtype=torch.int64)[::2]}},
+            ValueError,
+            "is not contiguous",
+        ),
+        ({"counter": COUNTER.float()}, TypeError, "counter has dtype torch.float32"),
+        ({"counter": PREFIXES}, ValueError, r"counter has shape \(3,\); allowed: \(1,\)"),
+        ({"prefixes": COUNTER}, ValueError, r"prefixes has shape \(1,\); allowed: \(3,\)"),
+        ({"n_step": 0}, ValueError, "n_step is 0; allowed: 1 to"),
+        ({"gamma": 2.0}, ValueError, "gamma is 2; allowed: 0 to 1"),
     ],
 )
-def test_rings_that_cannot_be_are_refused(arguments, error, message):
+def test_bad_draws_are_refused(arguments, error, message):
+    mirror = ReplayMirror(make_rings(), "cpu")
+    defaults = {"counter": COUNTER, "prefixes": PREFIXES, "out": {"index": INDEX}}
     with pytest.raises(error, match=message):
-        DeviceReplayRing(**{"capacity": 48, "lanes": 2, "device": "cpu", **arguments})
+        mirror.draw(**{**defaults, **arguments})
+    assert COUNTER.item() == 0
+
+
+@pytest.mark.parametrize(
+    ("rings", "message"),
+    [
+        ([], "rings is empty"),
+        ([ReplayRing(64, 2), ReplayRing(66, 2)], "rings have shapes .* allowed: one shape"),
+        ([ReplayRing(64, 2, stack=3)], "rings have stacks of 3; allowed: 4"),
+        ([ReplayRing(64, 2, frame_shape=(7, 7))], r"frame_shape is \(7, 7\); allowed: two sizes"),
+        ([ReplayRing(64, 2, frame_shape=(8,))], r"frame_shape is \(8,\)"),
+    ],
+)
+def test_rings_that_cannot_be_mirrored_are_refused(rings, message):
+    with pytest.raises(ValueError, match=message):
+        ReplayMirror(rings, "cpu")

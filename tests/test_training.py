@@ -47,14 +47,14 @@ def settings(task: str = "dqn", **changes) -> LearningSettings:
     return resolved
 
 
-def make_learner(run: LearningSettings, *, beta: float = 0.0):
+def make_learner(run: LearningSettings, *, beta: float = 0.0, device: str = "cpu"):
     action_sets = [minimal_actions(game) for game in run.games]
-    network = seeded_network(run.network, action_sets, 0)
+    network = seeded_network(run.network, action_sets, 0).to(device)
     if run.task == "dqn":
         return DqnLearner(network, run.games, action_sets, run.dqn, run.optimizer)
     experts = ExpertsPolicy(
         [
-            Expert(game, actions, seeded_network(TINY, [actions], seed))
+            Expert(game, actions, seeded_network(TINY, [actions], seed).to(device))
             for seed, (game, actions) in enumerate(zip(run.games, action_sets, strict=True))
         ]
     )

@@ -100,6 +100,7 @@ class ActorMimicLearner:
             learned += list(self.heads.parameters())
         self.optimizer = make_optimizer(learned, optimizer)
         self.draws = Draws(("obs", *self.extras))
+        self.capturable = network.heads == "shared"
 
     def stored_rewards(self, rewards: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Rewards play no part in imitation; the ring keeps them raw."""

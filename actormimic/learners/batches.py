@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -51,6 +52,47 @@ def make_rings(
         ReplayRing(capacity, lanes, frame_shape=FRAME_SHAPE, stack=STACK, extras=extras, name=name)
         for name in names
     ]
+
+
+class Updates(Protocol):
+    """Where a training's batches come from and how its updates run."""
+
+    def stored(self, game: int, lanes: npt.NDArray[np.integer[Any]]) -> None:
+        """Called when the ring of ``game`` got a row in each of ``lanes``."""
+
+    def flush(self) -> None:
+        """Called when all rows of a step are stored."""
+
+    def restored(self, updates: int) -> None:
+        """Called when the rings were loaded; ``updates`` is the number of the next update."""
+
+    def run(self, update: int) -> Mapping[str, Tensor]:
+        """Update number ``update``; its metrics, left on the device."""
+
+
+class HostUpdates:
+    """Updates whose batches are gathered by the rings, on the host."""
+
+    def __init__(
+        self,
+        update: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]],
+        batches: ReplayBatches,
+    ) -> None:
+        self._update = update
+        self._batches = batches
+
+    def stored(self, game: int, lanes: npt.NDArray[np.integer[Any]]) -> None:
+        """The ring has it; nothing else is to know."""
+
+    def flush(self) -> None:
+        """Nothing is waiting."""
+
+    def restored(self, updates: int) -> None:
+        """Draws follow from the update's number alone."""
+
+    def run(self, update: int) -> Mapping[str, Tensor]:
+        """One update from the batch of that number."""
+        return self._update(self._batches.draw(update))
 
 
 class ReplayBatches:

@@ -75,6 +75,8 @@ class DqnLearner:
         self.policy = NetworkPolicy(network, games, action_sets)
         self.settings = settings
         self.extras: Extras = {}
+        # Separate heads look on the host for the rows of each game.
+        self.capturable = network.heads == "shared"
         self.draws = Draws(
             ("obs", "actions", "rewards", "next_obs", "discounts"),
             n_step=settings.n_step,

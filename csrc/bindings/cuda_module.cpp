@@ -51,9 +51,9 @@ PYBIND11_MODULE(_cuda, m) {
       py::arg("gather"), py::arg("device"), py::arg("stream"), Release(),
       "See csrc/ops/frame_gather.cuh.");
   m.def(
-      "draw_rows",
-      [](const ops::RowDraw& draw, int device, std::uintptr_t stream) {
-        check("draw_rows", ops::cuda::draw_rows(draw, device, as_stream(stream)));
+      "draw_transitions",
+      [](const ops::TransitionDraw& draw, int device, std::uintptr_t stream) {
+        check("draw_transitions", ops::cuda::draw_transitions(draw, device, as_stream(stream)));
       },
       py::arg("draw"), py::arg("device"), py::arg("stream"), Release(),
       "See csrc/ops/frame_gather.cuh.");

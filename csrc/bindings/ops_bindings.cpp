@@ -17,7 +17,7 @@ void bind_ops(py::module_& m) {
       Release(), py::arg("settings"), py::arg("batch"));
   bind_frame_types(m);
   m.def("gather_frames", &ops::gather_frames, Release(), py::arg("gather"));
-  m.def("draw_rows", &ops::draw_rows, Release(), py::arg("draw"));
+  m.def("draw_transitions", &ops::draw_transitions, Release(), py::arg("draw"));
 }
 
 }  // namespace actormimic::bindings

@@ -10,6 +10,7 @@
 
 #include "ops/distillation_loss.hpp"
 #include "ops/frame_gather.hpp"
+#include "ops/transition_draw.hpp"
 
 namespace actormimic::bindings {
 
@@ -64,7 +65,7 @@ inline void bind_distillation_types(py::module_& m) {
 
 inline void bind_frame_types(py::module_& m) {
   using ops::FrameGather;
-  using ops::RowDraw;
+  using ops::TransitionDraw;
   py::class_<FrameGather> gather(m, "FrameGather", py::module_local());
   gather.def(py::init<>())
       .def_readwrite("frame_count", &FrameGather::frame_count)
@@ -77,14 +78,25 @@ inline void bind_frame_types(py::module_& m) {
   bind_address<&FrameGather::index>(gather, "index");
   bind_address<&FrameGather::out>(gather, "out");
 
-  py::class_<RowDraw> draw(m, "RowDraw", py::module_local());
+  py::class_<TransitionDraw> draw(m, "TransitionDraw", py::module_local());
   draw.def(py::init<>())
-      .def_readwrite("groups", &RowDraw::groups)
-      .def_readwrite("per_group", &RowDraw::per_group)
-      .def_readwrite("seed", &RowDraw::seed);
-  bind_address<&RowDraw::counts>(draw, "counts");
-  bind_address<&RowDraw::counter>(draw, "counter");
-  bind_address<&RowDraw::out>(draw, "out");
+      .def_readwrite("rings", &TransitionDraw::rings)
+      .def_readwrite("lanes", &TransitionDraw::lanes)
+      .def_readwrite("rows_per_lane", &TransitionDraw::rows_per_lane)
+      .def_readwrite("per_ring", &TransitionDraw::per_ring)
+      .def_readwrite("n_step", &TransitionDraw::n_step)
+      .def_readwrite("gamma", &TransitionDraw::gamma);
+  bind_address<&TransitionDraw::rows>(draw, "rows");
+  bind_address<&TransitionDraw::queues>(draw, "queues");
+  bind_address<&TransitionDraw::cursors>(draw, "cursors");
+  bind_address<&TransitionDraw::prefixes>(draw, "prefixes");
+  bind_address<&TransitionDraw::counter>(draw, "counter");
+  bind_address<&TransitionDraw::index>(draw, "index");
+  bind_address<&TransitionDraw::frames>(draw, "frames");
+  bind_address<&TransitionDraw::next_frames>(draw, "next_frames");
+  bind_address<&TransitionDraw::actions>(draw, "actions");
+  bind_address<&TransitionDraw::rewards>(draw, "rewards");
+  bind_address<&TransitionDraw::discounts>(draw, "discounts");
 }
 
 }  // namespace actormimic::bindings

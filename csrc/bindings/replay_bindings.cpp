@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "bindings/array_arguments.hpp"
 #include "bindings/bindings.hpp"
 #include "common/check.hpp"
 #include "replay/mapping.hpp"
@@ -29,66 +30,6 @@ using replay::ReplayRing;
 using replay::RingShape;
 using replay::StackFormat;
 using replay::StackType;
-using Shape = std::vector<py::ssize_t>;
-
-std::string text(const py::handle& object) { return py::str(object).cast<std::string>(); }
-
-std::string text(const Shape& shape) {
-  py::tuple sizes(shape.size());
-  for (std::size_t i = 0; i < shape.size(); ++i) sizes[i] = shape[i];
-  return text(sizes);
-}
-
-Shape shape_of(const py::array& array) { return {array.shape(), array.shape() + array.ndim()}; }
-
-void check_kind(const char* name, const py::array& array, const char* kinds, const char* allowed) {
-  if (std::string(kinds).find(array.dtype().kind()) == std::string::npos)
-    throw py::type_error(
-        detail::join(name, " has dtype ", text(array.dtype()), "; allowed: ", allowed));
-}
-
-void check_shape(const std::string& name, const py::array& array, const Shape& allowed) {
-  const Shape shape = shape_of(array);
-  require(shape == allowed, name, " has shape ", text(shape), "; allowed: ", text(allowed));
-}
-
-// C-contiguous and aligned; other memory is copied.
-template <typename T>
-using Vector = py::array_t<T, py::array::c_style | py::array::forcecast |
-                                  py::detail::npy_api::NPY_ARRAY_ALIGNED_>;
-
-// A one-dimensional argument as `T`, converted if its kind is allowed.
-template <typename T>
-Vector<T> vector_argument(const char* name, const py::object& object, const char* kinds,
-                          const char* allowed) {
-  const py::array array = py::array::ensure(object);
-  if (!array) throw py::error_already_set();
-  // An empty list is a float array to numpy.
-  if (array.size() > 0) check_kind(name, array, kinds, allowed);
-  require(array.ndim() == 1, name, " has ", array.ndim(), " dimensions; allowed: 1");
-  return Vector<T>(array);
-}
-
-Vector<std::int64_t> integers(const char* name, const py::object& object) {
-  return vector_argument<std::int64_t>(name, object, "iu", "integers");
-}
-
-Vector<bool> booleans(const char* name, const py::object& object) {
-  return vector_argument<bool>(name, object, "biu", "bool");
-}
-
-// Whether the array is `count` rows of shape `row`.
-template <typename Row>
-bool has_shape(const py::array& array, py::ssize_t count, const Row& row) {
-  return array.ndim() == static_cast<py::ssize_t>(row.size()) + 1 && array.shape(0) == count &&
-         std::equal(row.begin(), row.end(), array.shape() + 1);
-}
-
-template <typename T>
-const T* rows_of(const char* name, const Vector<T>& array, py::ssize_t count) {
-  if (array.ndim() != 1 || array.shape(0) != count) check_shape(name, array, {count});
-  return array.data();
-}
 
 // How one sampled field is laid out.
 struct Field {
@@ -149,6 +90,19 @@ class Ring {
     return ring_;
   }
   bool closed() const { return ring_ == nullptr; }
+
+  // The ring's memory as ring_layout.hpp describes it, read-only; it lives as long as the array.
+  py::array memory() const {
+    auto kept = std::make_unique<std::shared_ptr<ReplayRing>>(open());
+    const ReplayRing& ring = **kept;
+    const py::capsule owner(kept.release(), [](void* pointer) {
+      delete static_cast<std::shared_ptr<ReplayRing>*>(pointer);
+    });
+    py::array_t<std::uint8_t> bytes(static_cast<py::ssize_t>(ring.bytes()),
+                                    reinterpret_cast<const std::uint8_t*>(ring.data()), owner);
+    bytes.attr("flags").attr("writeable") = false;
+    return bytes;
+  }
   void close() { ring_.reset(); }
 
   // Calls of up to six arguments cost pybind11 no allocation: what belongs together comes in
@@ -431,6 +385,7 @@ void bind_replay(py::module_& m) {
       .def("rows_written",
            [](const Ring& self, std::int64_t lane) { return self.open()->rows_written(lane); })
       .def_property_readonly("closed", &Ring::closed)
+      .def_property_readonly("memory", &Ring::memory)
       .def_property_readonly("extras", &extra_specs)
       .def_property_readonly("lanes", [](const Ring& self) { return self.open()->shape().lanes; })
       .def_property_readonly("stack", [](const Ring& self) { return self.open()->shape().stack; })

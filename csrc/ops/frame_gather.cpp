@@ -43,13 +43,6 @@ void FrameGather::check() const {
   require(aligned(out, 16), "out is not aligned to 16 bytes");
 }
 
-void RowDraw::check() const {
-  require(groups >= 0, "groups is ", groups, "; allowed: 0 or more");
-  require(per_group >= 0, "per_group is ", per_group, "; allowed: 0 or more");
-  require(counter, "counter has no memory");
-  require(groups * per_group == 0 || (counts && out), "counts and out need memory");
-}
-
 void gather_frames(const FrameGather& gather) {
   gather.check();
   for (std::int64_t i = 0; i < gather.stacks * kStack; ++i)
@@ -62,14 +55,6 @@ void gather_frames(const FrameGather& gather) {
     default:
       return gather_as<float>(gather);
   }
-}
-
-void draw_rows(const RowDraw& draw) {
-  draw.check();
-  for (std::int64_t item = 0; item < draw.groups * draw.per_group; ++item)
-    draw.out[item] = draw_row(draw.seed, *draw.counter, static_cast<std::uint64_t>(item),
-                              draw.counts[item / draw.per_group]);
-  ++*draw.counter;
 }
 
 }  // namespace actormimic::ops

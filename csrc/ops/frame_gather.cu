@@ -2,6 +2,7 @@
 
 #include "ops/device_guard.cuh"
 #include "ops/frame_gather_kernel.cuh"
+#include "ops/transition_draw_kernel.cuh"
 
 namespace actormimic::ops::cuda {
 
@@ -35,12 +36,12 @@ cudaError_t gather_frames(const FrameGather& gather, int device, cudaStream_t st
   }
 }
 
-cudaError_t draw_rows(const RowDraw& draw, int device, cudaStream_t stream) {
+cudaError_t draw_transitions(const TransitionDraw& draw, int device, cudaStream_t stream) {
   draw.check();
   const DeviceGuard guard(device);
   if (guard.error() != cudaSuccess) return guard.error();
   require_memory_of(device, "counter", draw.counter);
-  draw_kernel<<<1, 256, 0, stream>>>(draw);
+  transition_kernel<<<1, kDrawThreads, 0, stream>>>(draw);
   return cudaGetLastError();
 }
 

@@ -1,4 +1,4 @@
-// The CUDA kernels of the frame gather and of the row draw; the launchers are in frame_gather.cu.
+// The CUDA kernels of the frame gather; the launchers are in frame_gather.cu.
 // No host code, so that the tests can run the kernels on the CPU, thread by thread.
 #pragma once
 
@@ -94,16 +94,6 @@ __global__ void __launch_bounds__(kGatherThreads) gather_channels_last_kernel(Fr
       to[at] = out;
     }
   }
-}
-
-// One block draws everything: the counter may move on only when all have read it.
-__global__ void __launch_bounds__(256) draw_kernel(RowDraw draw) {
-  const std::uint64_t counter = *draw.counter;
-  __syncthreads();
-  if (threadIdx.x == 0) *draw.counter = counter + 1;
-  for (std::int64_t item = threadIdx.x; item < draw.groups * draw.per_group; item += blockDim.x)
-    draw.out[item] = draw_row(draw.seed, counter, static_cast<std::uint64_t>(item),
-                              draw.counts[item / draw.per_group]);
 }
 
 }  // namespace actormimic::ops::cuda

@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "common/check.hpp"
-#include "replay/random.hpp"
+#include "common/random.hpp"
 #include "replay/ring.hpp"
 #include "replay/row_copy.hpp"
 

@@ -3,9 +3,10 @@
 #include <vector>
 
 #include "check.hpp"
-#include "replay/random.hpp"
+#include "common/random.hpp"
 #include "replay/stack_format.hpp"
 
+using namespace actormimic;
 using namespace actormimic::replay;
 
 namespace {
