@@ -97,6 +97,7 @@ def bundle(run: Path, out: Path, agent_steps: int, seed: int, say: Say = print) 
     with TemporaryDirectory(prefix=".unfinished-", dir=out) as scratch:
         weights = Path(scratch) / f"{game}.safetensors"
         save_weights(weights, halves, _without_place(header, game))
+        weights.chmod(0o644)  # safetensors keeps it to its owner; this one is to be shipped
         size = weights.stat().st_size
         if size > LARGEST_BYTES:
             raise ValueError(f"{path} takes {size:,} bytes; allowed: at most {LARGEST_BYTES:,}")

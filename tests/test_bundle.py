@@ -92,6 +92,7 @@ def test_what_is_bundled_is_as_promised(box: Path):
     check_box(box)
     (card,) = read_cards(box)
     assert card.game == "breakout"
+    assert (box / card.weights.name).stat().st_mode & 0o777 == 0o644
     assert card.seed == 3
     assert card.agent_steps == 900
     assert card.recipe.startswith("python -m actormimic.run expert.yaml game=breakout seed=3 ")
