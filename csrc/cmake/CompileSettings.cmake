@@ -14,7 +14,9 @@ if(ACTORMIMIC_SANITIZE)
     message(FATAL_ERROR
       "ACTORMIMIC_SANITIZE is '${ACTORMIMIC_SANITIZE}'; allowed: thread, address, undefined")
   endif()
-  add_compile_options(-fsanitize=${ACTORMIMIC_SANITIZE} -fno-omit-frame-pointer -g)
+  # Without no-sanitize-recover a finding of "undefined" is a line of output and no failure.
+  add_compile_options(-fsanitize=${ACTORMIMIC_SANITIZE} -fno-sanitize-recover=all
+    -fno-omit-frame-pointer -g)
   add_link_options(-fsanitize=${ACTORMIMIC_SANITIZE})
 endif()
 
