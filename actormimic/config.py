@@ -29,6 +29,7 @@ from actormimic.sections import (
     IterationSettings,
     NetworkSettings,
     OptimizerSettings,
+    Positive,
     ProcessSettings,
     ReplaySettings,
     Section,
@@ -254,12 +255,41 @@ class ConvergenceRun(RunSettings):
     horizon: HorizonSettings = HorizonSettings()
 
 
+Shown = Literal[
+    "table1",
+    "table2",
+    "figure1",
+    "figure2",
+    "figure3",
+    "figure4",
+    "figure5",
+    "figure6",
+    "figure7",
+]
+
+
 class PipelineRun(RunSettings):
     """``task: pipeline``: several configs in order, each with its overrides."""
 
     task: Literal["pipeline"]
-    stages: Annotated[list[dict[str, Any]], Field(min_length=1)]
-    """Each stage: ``config: FILE`` and any settings that override it."""
+    stages: Annotated[dict[str, dict[str, Any]], Field(min_length=1)]
+    """By name: ``config: FILE``, settings that override it, and ``each: {setting: [values]}`` for a
+    run of each combination. ``stage:NAME`` as a source is that stage's run (of the same seed)."""
+    scale: str = "full"
+    """Which of their files' ``scales`` the stages run at; ``full`` is the files as they stand."""
+    shared_folder: str | None = None
+    """Where the stages' runs live under names of their settings, so that pipelines share them."""
+    processes: Positive = 1
+    """Runs of a stage side by side; more than one run in processes of their own with one thread."""
+    shows: list[Shown] = Field(default=[])
+    """The paper's tables and figures that the report draws; none for all that the runs have."""
+
+    @field_validator("stages", mode="before")
+    @classmethod
+    def _names(cls, stages: Any) -> Any:
+        if isinstance(stages, list):  # a plain list is named by its numbers
+            return {str(number): stage for number, stage in enumerate(stages)}
+        return stages
 
 
 AnyRun = Annotated[

@@ -6,44 +6,57 @@ what is allowed, with the nearest name where one was mistyped.
 
 from __future__ import annotations
 
-import difflib
+import hashlib
+import json
 import re
-import types
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
+from pydantic import ValidationError
 
 from actormimic.config import (
     ActorMimicRun,
     EvaluateRun,
     ExpertFile,
+    GamesSettings,
     OneGameSettings,
     PipelineRun,
     RunSettings,
     TransferRun,
     merge,
     resolve,
-    task_models,
 )
+from actormimic.config_errors import nearest, one_line, show
 
 SHIPPED = Path(__file__).parent / "configs"
 
 RESERVED_SOURCES = ("random", "bundled")
 """Sources of weights that are no paths."""
 
+STAGE_SOURCE = "stage:"
+"""Begins a source that is the run of a pipeline's earlier stage."""
+
+FULL = "full"
+"""The scale of a file as it stands."""
+
+FREE = (
+    *("resume", "folder", "device", "threads", "environment.threads"),
+    *(
+        "replay.residence",
+        "replay.shared",
+        "checkpoint.compress_rings",
+        "processes",
+        "expert_training.processes",
+    ),
+)
+"""What may differ between runs that are one and the same: none of it changes what is learned, but
+for the order in which another device or another number of threads adds up its sums."""
+
 _EXPONENT = re.compile(r"[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+")
-_SHOWN_CHARACTERS = 80
-_PLAIN_TYPES = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    str: "text",
-    type(None): "null",
-}
 
 
 class _Loader(yaml.SafeLoader):
@@ -101,7 +114,7 @@ def find_config(name: str) -> Path:
             return SHIPPED / candidate
     raise ValueError(
         f"config {name} is neither a file nor one of the package's: {', '.join(known)}"
-        + _nearest(name, known)
+        + nearest(name, known)
     )
 
 
@@ -118,9 +131,27 @@ def read_config(path: Path) -> dict[str, Any]:
         raise ValueError(f"config {path} cannot be read: {reason}") from error
     values = _parse_yaml(text, f"config {path}")
     if not isinstance(values, dict):
-        found = "is empty" if values is None else f"holds {_show(values)}"
+        found = "is empty" if values is None else f"holds {show(values)}"
         raise ValueError(f"config {path} {found}; allowed: a mapping of settings, key: value")
     return values
+
+
+def read_extended(path: Path, above: Sequence[Path] = ()) -> dict[str, Any]:
+    """`read_config`, laid over the config that its ``extends`` names.
+
+    Raises:
+        ValueError: as `read_config`; ``extends`` is no config's name, or leads back to ``path``.
+    """
+    values = read_config(path)
+    base = values.pop("extends", None)
+    if base is None:
+        return values
+    if not isinstance(base, str):
+        raise ValueError(f"config {path}: extends is {show(base)}; allowed: a YAML file")
+    below = find_config(base)
+    if below.resolve() in (p.resolve() for p in (path, *above)):
+        raise ValueError(f"config {path}: extends leads back to {below}")
+    return merge(read_extended(below, (path, *above)), values)
 
 
 def apply_overrides(values: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
@@ -142,12 +173,48 @@ def apply_overrides(values: dict[str, Any], overrides: Iterable[str]) -> dict[st
 def load_settings(config: str, overrides: Sequence[str] = ()) -> RunSettings:
     """The checked settings of the config named ``config`` (`find_config`) under ``overrides``.
 
-    The stages of a pipeline are checked too.
+    ``scale=NAME`` among them lays that one of the file's ``scales`` over the file, under the other
+    overrides. The stages of a pipeline are checked too.
 
     Raises:
         ValueError: one line that names the mistake.
     """
-    return check_settings(apply_overrides(read_config(find_config(config)), overrides))
+    scales = [text for text in overrides if text.partition("=")[0].strip() == "scale"]
+    others = [text for text in overrides if text not in scales]
+    scale = scales[-1].partition("=")[2].strip() if scales else None
+    values = at_scale(read_extended(find_config(config)), scale, f"config {config}")
+    return check_settings(apply_overrides(values, others))
+
+
+def at_scale(values: dict[str, Any], scale: str | None, what: str) -> dict[str, Any]:
+    """``values`` of a file with one of its ``scales`` laid over the rest.
+
+    Args:
+        values: As read.
+        scale: Its name, ``full`` for the file as it stands; None for the one the file names, or
+            ``full``.
+        what: The file's name, for the message.
+
+    Raises:
+        ValueError: the file has no such scale.
+    """
+    values = dict(values)
+    scales = values.pop("scales", {})
+    if not isinstance(scales, dict) or not all(isinstance(s, dict) for s in scales.values()):
+        raise ValueError(f"{what}: scales is {show(scales)}; allowed: names, each with settings")
+    standing = values.pop("scale", FULL)
+    wanted = standing if scale is None else scale
+    if wanted in scales:
+        values = merge(values, scales[wanted])
+    elif wanted != (FULL if scales else standing):
+        known = [FULL, *scales] if scales else [standing]
+        raise ValueError(
+            f"scale is {show(wanted)}, which {what} has not; allowed: {', '.join(known)}"
+            + nearest(wanted, known)
+        )
+    if values.get("task") == "pipeline":
+        values["scale"] = wanted
+    return values
 
 
 def check_settings(values: dict[str, Any]) -> RunSettings:
@@ -159,42 +226,116 @@ def check_settings(values: dict[str, Any]) -> RunSettings:
     try:
         settings = resolve(values)
     except ValidationError as error:
-        raise ValueError(_one_line(error, values)) from error
+        raise ValueError(one_line(error, values)) from error
     if isinstance(settings, PipelineRun):
         pipeline_stages(settings)
     return settings
 
 
-def pipeline_stages(pipeline: PipelineRun) -> list[RunSettings]:
-    """The checked settings of each stage of a pipeline, in order.
+@dataclass(frozen=True)
+class StageRun:
+    """One run of a pipeline."""
+
+    stage: str
+    settings: RunSettings
+
+
+def pipeline_stages(pipeline: PipelineRun) -> list[StageRun]:
+    """The runs of a pipeline's stages with their checked settings, in order.
 
     Raises:
-        ValueError: a stage without a config, or one whose settings are wrong.
+        ValueError: a stage without a config, one whose settings are wrong, or two runs in a folder.
     """
     # What is said of the whole pipeline holds for its stages, where they do not say otherwise.
     common = ("seed", "device", "threads", "precision", "resume")
     inherited = {key: getattr(pipeline, key) for key in common if key in pipeline.model_fields_set}
-    stages: list[RunSettings] = []
-    for number, stage in enumerate(pipeline.stages):
+    runs: list[StageRun] = []
+    for name, stage in pipeline.stages.items():
         overrides = dict(stage)
-        config = overrides.pop("config", None)
+        config, each = overrides.pop("config", None), overrides.pop("each", {})
         if not isinstance(config, str):
-            found = "is missing" if config is None else f"is {_show(config)}"
-            raise ValueError(f"stages.{number}.config {found}; allowed: a YAML file")
+            found = "is missing" if config is None else f"is {show(config)}"
+            raise ValueError(f"stages.{name}.config {found}; allowed: a YAML file")
         try:
-            values = merge(merge(read_config(find_config(config)), inherited), overrides)
-            settings = check_settings(values)
+            path = find_config(config)
+            file = at_scale(read_extended(path), pipeline.scale, f"config {config}")
+            for combination in _combinations(each):
+                values = merge(merge(file, inherited), overrides)
+                for key, value in combination.items():
+                    values = _laid_over(values, key.split("."), value)
+                settings = check_settings(_stage_sources(values, runs))
+                if isinstance(settings, PipelineRun):
+                    raise ValueError("a pipeline holds no pipelines")
+                if pipeline.shared_folder is not None and settings.folder is None:
+                    folder = Path(pipeline.shared_folder) / _digest_name(settings)
+                    settings = settings.model_copy(update={"folder": str(folder)})
+                if settings.run_folder in (run.settings.run_folder for run in runs):
+                    raise ValueError(
+                        f"its folder {settings.run_folder} is an earlier stage's; allowed: a "
+                        f"folder (or name) of its own"
+                    )
+                runs.append(StageRun(name, settings))
         except ValueError as error:
-            raise ValueError(f"stages.{number} ({config}): {error}") from error
-        if isinstance(settings, PipelineRun):
-            raise ValueError(f"stages.{number} ({config}): a pipeline holds no pipelines")
-        if settings.run_folder in (stage.run_folder for stage in stages):
-            raise ValueError(
-                f"stages.{number} ({config}): its folder {settings.run_folder} is an earlier "
-                "stage's; allowed: a folder (or name) of its own"
-            )
-        stages.append(settings)
-    return stages
+            raise ValueError(f"stages.{name} ({config}): {error}") from error
+    return runs
+
+
+def _combinations(each: Any) -> list[dict[str, Any]]:
+    if isinstance(each, dict):  # null takes out what the file below had
+        each = {key: values for key, values in each.items() if values is not None}
+    if not isinstance(each, dict) or not all(isinstance(v, list) and v for v in each.values()):
+        raise ValueError(
+            f"each is {show(each)}; allowed: settings, each with a list of values, not empty"
+        )
+    return [dict(zip(each, values, strict=True)) for values in product(*each.values())]
+
+
+def _stage_sources(values: dict[str, Any], runs: Sequence[StageRun]) -> dict[str, Any]:
+    """``values`` with the folders of earlier runs in the place of ``stage:NAME``."""
+    values = dict(values)
+    if isinstance(values.get("source"), str):
+        values["source"] = _stage_folder(values["source"], values, None, runs)
+    if str(values.get("experts")).startswith(STAGE_SOURCE):
+        values["experts"] = dict.fromkeys(values.get("games", []), values["experts"])
+    if isinstance(values.get("experts"), dict):
+        values["experts"] = {
+            game: _stage_folder(source, values, game, runs) if isinstance(source, str) else source
+            for game, source in values["experts"].items()
+        }
+    return values
+
+
+def _stage_folder(
+    source: str, values: dict[str, Any], game: str | None, runs: Sequence[StageRun]
+) -> str:
+    if not source.startswith(STAGE_SOURCE):
+        return source
+    wanted = source.removeprefix(STAGE_SOURCE)
+    found = [run.settings for run in runs if run.stage == wanted]
+    if not found:
+        known = ", ".join(dict.fromkeys(run.stage for run in runs)) or "none before this one"
+        raise ValueError(f"{source} names no earlier stage; allowed: {known}")
+    if game is not None:
+        found = [run for run in found if isinstance(run, GamesSettings) and run.games == [game]]
+    if len(found) > 1:
+        found = [run for run in found if run.seed == values.get("seed", 0)]
+    if len(found) != 1:
+        raise ValueError(
+            f"{source} means {len(found)} runs; allowed: a stage with one run"
+            + (f" on {game}" if game else "")
+            + ", or with one of the same seed"
+        )
+    return found[0].run_folder
+
+
+def _digest_name(settings: RunSettings) -> str:
+    """A folder's name that is the same for the same settings, and for no others."""
+    values = flat_values(plain_values(settings))
+    told = json.dumps({key: v for key, v in values.items() if key not in FREE}, sort_keys=True)
+    digest = hashlib.sha256(told.encode()).hexdigest()[:8]
+    games = settings.games if isinstance(settings, GamesSettings) else []
+    parts = [settings.name, *(games if len(games) == 1 else []), f"s{settings.seed}", digest]
+    return "-".join(parts)
 
 
 def check_sources(settings: RunSettings) -> None:
@@ -203,8 +344,18 @@ def check_sources(settings: RunSettings) -> None:
     Raises:
         ValueError: names the setting and the path.
     """
+    if isinstance(settings, PipelineRun):
+        runs = pipeline_stages(settings)
+        made = {run.settings.run_folder for run in runs}
+        for run in runs:
+            _check_sources(run.settings, made, f"stages.{run.stage}.")
+    else:
+        _check_sources(settings, set(), "")
+
+
+def _check_sources(settings: RunSettings, made: set[str], prefix: str) -> None:
     named: dict[str, str] = {}
-    if isinstance(settings, TransferRun | EvaluateRun) and settings.source not in RESERVED_SOURCES:
+    if isinstance(settings, TransferRun | EvaluateRun):
         named["source"] = settings.source
     if isinstance(settings, ActorMimicRun) and isinstance(settings.experts, dict):
         named = {
@@ -212,9 +363,10 @@ def check_sources(settings: RunSettings) -> None:
             for game, source in settings.experts.items()
         }
     for key, source in named.items():
-        if source not in RESERVED_SOURCES and not Path(source).expanduser().exists():
+        known = source in RESERVED_SOURCES or source in made
+        if not known and not Path(source).expanduser().exists():
             raise ValueError(
-                f"{key} is {source!r}, which does not exist; allowed: a file or folder"
+                f"{prefix}{key} is {source!r}, which does not exist; allowed: a file or folder"
             )
 
 
@@ -243,39 +395,6 @@ def to_yaml(settings: RunSettings) -> str:
     return yaml.dump(plain_values(settings), Dumper=yaml.SafeDumper, sort_keys=False, width=100)
 
 
-def describe_allowed(annotation: Any, metadata: Sequence[Any] = ()) -> str:
-    """In words, the values that a setting of this type takes."""
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if hasattr(annotation, "__metadata__"):
-        inner = annotation.__metadata__
-        unpacked = [m for item in inner for m in getattr(item, "metadata", [item])]
-        return describe_allowed(arguments[0], unpacked)
-    if origin is Literal:
-        return _any_of([str(argument) for argument in arguments])
-    if origin in (Union, types.UnionType):
-        return _any_of([describe_allowed(argument) for argument in arguments])
-    if origin is list:
-        least = next((m.min_length for m in metadata if hasattr(m, "min_length")), 0)
-        nonempty = "a list, not empty, of" if least else "a list of"
-        return f"{nonempty} {describe_allowed(arguments[0])}"
-    if origin is dict:
-        return f"a mapping of names to {describe_allowed(arguments[1])}"
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return f"a section with {', '.join(annotation.model_fields)}"
-    pattern = next((m.pattern for m in metadata if getattr(m, "pattern", None)), None)
-    if pattern is not None:
-        return f"text of the form {pattern.strip('^$')}"
-    words = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
-    bounds = [
-        f"{word} {getattr(m, name)}"
-        for m in metadata
-        for name, word in words.items()
-        if getattr(m, name, None) is not None
-    ]
-    plain = _PLAIN_TYPES.get(annotation, "anything")
-    return f"{plain}, {' and '.join(bounds)}" if bounds else plain
-
-
 def _parse_yaml(text: str, what: str) -> Any:
     try:
         return yaml.load(text, Loader=_Loader)
@@ -297,122 +416,3 @@ def _laid_over(values: Any, parts: list[str], value: Any) -> Any:
         return copy
     below = values if isinstance(values, dict) else {}
     return {**below, head: _laid_over(below.get(head), rest, value)}
-
-
-def _one_line(error: ValidationError, values: dict[str, Any]) -> str:
-    model = task_models().get(str(values.get("task")), RunSettings)
-    # The errors of a union's alternatives belong to one key; a mistyped key explains a missing one.
-    lines: dict[str, tuple[bool, str]] = {}
-    for details in error.errors():
-        key, line = _explain(details, model)
-        lines.setdefault(key or line, (details["type"] != "extra_forbidden", line))
-    ordered = [line for _, line in sorted(lines.values(), key=lambda entry: entry[0])]
-    more = f" (and {len(ordered) - 1} more)" if len(ordered) > 1 else ""
-    return " ".join(ordered[0].split()) + more
-
-
-def _explain(details: Any, model: type[BaseModel]) -> tuple[str, str]:
-    kind, found = details["type"], details["input"]
-    if kind in ("union_tag_invalid", "union_tag_not_found"):
-        tasks = list(task_models())
-        if kind == "union_tag_not_found":
-            return "task", f"task is missing; allowed: {_any_of(tasks)}"
-        tag = details["ctx"]["tag"]
-        return "task", f"task is {_show(tag)}; allowed: {_any_of(tasks)}" + _nearest(tag, tasks)
-    location = list(details["loc"][1:])  # the first part is the task
-    names, section, field = _walk(location, model)
-    key = ".".join(names)
-    if issubclass(model, OneGameSettings) and names[:1] == ["games"]:
-        key = "game"
-        found = found[0] if isinstance(found, list) and found else found
-    if kind == "extra_forbidden" and field is None:
-        prefix = "".join(f"{name}." for name in names)
-        unknown = f"{prefix}{location[len(names)]}"
-        allowed = [f"{prefix}{name}" for name in _keys(section)]
-        nearest = _nearest(unknown, [*allowed, *dotted_keys(model)])
-        where = f" in {'.'.join(names)}" if names else ""
-        listed = ", ".join(_keys(section))
-        return unknown, (
-            f"{unknown} is no setting (its value: {_show(found)}); allowed{where}: {listed}"
-            + nearest
-        )
-    if kind == "value_error":
-        reason = str(details["ctx"]["error"])
-        return key, f"{key}: {reason}" if key else reason
-    if key == "game":
-        allowed_text = "the name of a game"
-    elif field is None:
-        allowed_text = describe_allowed(section)
-    else:
-        allowed_text = describe_allowed(field.annotation, field.metadata)
-    if kind == "missing":
-        return key, f"{key} is missing; allowed: {allowed_text}"
-    choices = get_args(field.annotation) if field and kind == "literal_error" else ()
-    nearest = _nearest(found, [str(choice) for choice in choices])
-    return key, f"{key} is {_show(found)}; allowed: {allowed_text}{nearest}"
-
-
-def _walk(
-    location: list[Any], model: type[BaseModel]
-) -> tuple[list[str], type[BaseModel], FieldInfo | None]:
-    """The keys on the way to a mistake, the last section on it and the setting at its end."""
-    names: list[str] = []
-    section, field = model, None
-    for part in location:
-        if field is None and part in section.model_fields:
-            names.append(str(part))
-            annotation = section.model_fields[part].annotation
-            if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-                section = annotation
-            else:
-                field = section.model_fields[part]
-        elif field is not None and isinstance(part, int):
-            names.append(str(part))
-            inner = get_args(field.annotation)
-            field = FieldInfo.from_annotation(inner[0]) if inner else field
-        else:
-            break
-    return names, section, field
-
-
-def _keys(section: type[BaseModel]) -> list[str]:
-    names = list(section.model_fields)
-    if issubclass(section, OneGameSettings):
-        names[names.index("games")] = "game"
-    return names
-
-
-def dotted_keys(model: type[BaseModel]) -> list[str]:
-    """The dotted names of all settings of a model, sections aside."""
-    keys: list[str] = []
-    for name in _keys(model):
-        annotation = model.model_fields["games" if name == "game" else name].annotation
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            keys += [f"{name}.{inner}" for inner in dotted_keys(annotation)]
-        else:
-            keys.append(name)
-    return keys
-
-
-def _nearest(name: Any, known: Sequence[str]) -> str:
-    """`` (did you mean ...?)``, or nothing where no known name resembles ``name``."""
-    if not isinstance(name, str):
-        return ""
-    # A setting written without its section is the commonest slip.
-    inside = [key for key in known if key.rpartition(".")[2] == name.rpartition(".")[2]]
-    match = inside or difflib.get_close_matches(name, known, n=1)
-    return f" (did you mean {match[0]}?)" if match else ""
-
-
-def _any_of(alternatives: Sequence[str]) -> str:
-    if len(alternatives) == 1:
-        return alternatives[0]
-    return f"{', '.join(alternatives[:-1])} or {alternatives[-1]}"
-
-
-def _show(value: Any) -> str:
-    """A value as it stands in a YAML file, cut where it is long."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    text = repr(value)
-    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[: _SHOWN_CHARACTERS - 3]}..."

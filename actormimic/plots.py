@@ -1,4 +1,4 @@
-"""The figures of a report, as PNG: returns per game, losses, and scores between random and expert.
+"""How a report's figures are drawn, as PNG: curves by game, losses, bars.
 
 Drawn without pyplot: no global state, no display, any thread.
 """
@@ -99,34 +99,123 @@ def draw_shares(path: Path, labels: Sequence[str], shares: Sequence[dict[str, fl
     games = list(dict.fromkeys(game for share in shares for game in share))
     if not games:
         return False
-    height = 0.8 / len(labels)
     figure = Figure(figsize=(7.5, 1.3 + 0.5 * len(games) * max(1.0, 0.5 * len(labels))))
     figure.set_layout_engine("constrained")
     axes = figure.add_subplot()
     _style(axes)
     axes.grid(visible=False, axis="y")
-    for number, (color, label, share) in enumerate(
-        zip(_cycle(len(labels)), labels, shares, strict=True)
-    ):
-        places = [index + (number + 0.5) * height - 0.4 for index, _ in enumerate(games)]
-        values = [share.get(game, math.nan) for game in games]
-        bars = axes.barh(places, values, height=0.92 * height, color=color, label=label)
-        axes.bar_label(
-            bars,
-            labels=["" if math.isnan(value) else f"{value:.0f}%" for value in values],
-            padding=4,
-            fontsize=9,
-        )
+    _bars(
+        axes,
+        games,
+        {
+            label: [share.get(game) for game in games]
+            for label, share in zip(labels, shares, strict=True)
+        },
+    )
     axes.axvline(100, color=_EXPERT, linestyle="--", linewidth=1.2)
     axes.axvline(0, color=_RANDOM, linewidth=1.2)
-    axes.set_yticks(range(len(games)), [title(game) for game in games])
-    axes.invert_yaxis()
-    axes.margins(x=0.12)
     axes.set_xlabel("percent of the way from random play (0) to the expert (100)")
     if len(labels) > 1:
         add_legend(figure, [axes])
     figure.savefig(path, dpi=DPI)
     return True
+
+
+@dataclass(frozen=True)
+class Band:
+    """A curve with what it may vary by."""
+
+    label: str
+    x: list[float]
+    y: list[float]
+    spread: tuple[list[float], list[float]] | None = None
+    """Lower and upper ends at each point."""
+    of: str = ""
+    """The label of another curve, whose color it takes; it is then dashed: the same, published."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Curves in one game."""
+
+    game: str
+    bands: list[Band]
+    lines: dict[str, float]
+    """Label -> level of a horizontal line."""
+
+
+@dataclass(frozen=True)
+class Bars:
+    """One panel of bars."""
+
+    heading: str
+    series: dict[str, list[float | None]]
+    """Label -> value for each game; None for no bar."""
+
+
+def draw_panels(
+    path: Path, panels: Sequence[Panel], *, x_label: str, y_label: str, x_unit: float = 1.0
+) -> None:
+    """Curves by game, one panel each; ``x_unit`` is what 1 on the x axis stands for."""
+    labels = dict.fromkeys(band.of or band.label for panel in panels for band in panel.bands)
+    colors = dict(zip(labels, _cycle(len(labels)), strict=True))
+    figure, axes_of = panels_of(len(panels))
+    for panel, axes in zip(panels, axes_of, strict=True):
+        axes.set_title(title(panel.game))
+        for band in panel.bands:
+            color = colors[band.of or band.label]
+            style, marker = ("--", "") if band.of else ("-", "o")
+            x = [value / x_unit for value in band.x]
+            axes.plot(
+                *(x, band.y),
+                color=color,
+                linestyle=style,
+                marker=marker,
+                markersize=3,
+                linewidth=1.6,
+                label=band.label,
+            )
+            if band.spread:
+                axes.fill_between(x, *band.spread, color=color, alpha=0.18, linewidth=0)
+        for (label, level), style in zip(panel.lines.items(), ("--", ":"), strict=False):
+            axes.axhline(level, color=_EXPERT, linestyle=style, linewidth=1.2, label=label)
+        axes.set_ylabel(y_label)
+    _finish(figure, axes_of, path, x_label=x_label)
+
+
+def draw_bars(
+    path: Path, games: Sequence[str], panels: Sequence[Bars], *, x_label: str, reference: float
+) -> None:
+    """Horizontal bars by game, panel beside panel, with a line at ``reference``."""
+    count = max(len(panel.series) for panel in panels)
+    figure = Figure(figsize=(5.2 * len(panels), 1.5 + 0.3 * len(games) * max(2, count)))
+    figure.set_layout_engine("constrained")
+    axes_of = [figure.add_subplot(1, len(panels), n + 1) for n in range(len(panels))]
+    for panel, axes in zip(panels, axes_of, strict=True):
+        _style(axes)
+        axes.grid(visible=False, axis="y")
+        _bars(axes, games, panel.series)
+        axes.axvline(reference, color=_EXPERT, linestyle="--", linewidth=1.2)
+        axes.set_title(panel.heading)
+        axes.set_xlabel(x_label)
+    add_legend(figure, axes_of)
+    figure.savefig(path, dpi=DPI)
+
+
+def _bars(axes: Axes, games: Sequence[str], series: dict[str, list[float | None]]) -> None:
+    """Bars of each series side by side, each with its percentage."""
+    height = 0.8 / len(series)
+    for number, (color, (label, given)) in enumerate(
+        zip(_cycle(len(series)), series.items(), strict=True)
+    ):
+        places = [index + (number + 0.5) * height - 0.4 for index, _ in enumerate(games)]
+        values = [math.nan if value is None else value for value in given]
+        bars = axes.barh(places, values, height=0.92 * height, color=color, label=label)
+        texts = ["" if math.isnan(value) else f"{value:.0f}%" for value in values]
+        axes.bar_label(bars, labels=texts, padding=4, fontsize=9)
+    axes.set_yticks(range(len(games)), [title(game) for game in games])
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
 
 
 def title(game: str) -> str:
@@ -185,10 +274,17 @@ def _reference_line(
         axes.axhline(value, color=color, linestyle=style, linewidth=1.2, label=label)
 
 
-def _finish(figure: Figure, panels: list[Axes], path: Path, *, legend: bool = True) -> None:
+def _finish(
+    figure: Figure,
+    panels: list[Axes],
+    path: Path,
+    *,
+    legend: bool = True,
+    x_label: str = "agent_steps per game",
+) -> None:
     for axes in panels:
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-        axes.set_xlabel("agent_steps per game")
+        axes.set_xlabel(x_label)
     if legend:
         add_legend(figure, panels)
     figure.savefig(path, dpi=DPI)

@@ -1,28 +1,35 @@
 """``python -m actormimic.report RUN_DIR [RUN_DIR ...]``: what runs came to, as tables and plots.
 
-Reads ``config.yaml``, ``metrics.jsonl`` and ``results.json`` of each run folder and writes a page
-that needs no other file (``index.html``), the tables alone (``table.md``, ``table.csv``) and the
-plots (``returns.png``, ``loss.png``, ``shares.png``). A run that is still going has curves only.
+Writes a page that needs no other file (``index.html``), its tables (``table.md``, and ``table.csv``
+with every run's unrounded figures) and its plots. Of a pipeline's folder, and of several runs
+together, it draws the paper's tables and figures that their test epochs have (``figure1.png`` with
+``figure1.csv`` beside it and so on). A run that is still going has curves only.
 """
 
 from __future__ import annotations
 
-import csv
-import html
-import io
-import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from actormimic.config_files import read_config
 from actormimic.convergence_report import write_convergence_report
 from actormimic.games import REFERENCE_SCORES, human_normalized
-from actormimic.metrics import duration, read_metrics
-from actormimic.pages import document, folded, picture, section
-from actormimic.plots import Curves, draw_losses, draw_returns, draw_shares
+from actormimic.metrics import duration
+from actormimic.pages import (
+    Picture,
+    Section,
+    csv_text,
+    html_page,
+    markdown,
+    plain_text,
+    score_text,
+)
+from actormimic.paper_figures import draw_paper
+from actormimic.paper_tables import all_sections
+from actormimic.plots import draw_losses, draw_returns, draw_shares
+from actormimic.records import Group, Run, read_groups
 
 USAGE = "usage: python -m actormimic.report RUN_DIR [RUN_DIR ...] [--out FOLDER]"
 _PLOTS = {
@@ -33,67 +40,14 @@ _PLOTS = {
 }
 
 
-@dataclass(frozen=True)
-class Run:
-    """A run folder as read."""
-
-    label: str
-    folder: Path
-    config: dict[str, Any]
-    metrics: list[dict[str, Any]]
-    results: dict[str, Any] | None
-    """``results.json``; None while the run is going."""
-
-    def rows(self) -> list[dict[str, Any]]:
-        """The rows of the results, one for each game."""
-        rows: list[dict[str, Any]] = self.results["rows"] if self.results else []
-        return rows
-
-    def curves(self) -> Curves:
-        """What the plots draw of it."""
-        means = {
-            who: {row["game"]: row[who]["mean"] for row in self.rows() if row.get(who)}
-            for who in ("expert", "random")
-        }
-        return Curves(self.label, self.metrics, means["expert"], means["random"])
-
-
-def read_runs(folders: Sequence[Path]) -> list[Run]:
-    """The runs in ``folders``; each is labeled by its name, or by its path where names coincide.
-
-    Raises:
-        ValueError: a folder holds no run, or one of its files is damaged.
-    """
-    runs = []
-    names = [folder.resolve().name for folder in folders]
-    for folder, name in zip(folders, names, strict=True):
-        if not (folder / "config.yaml").is_file():
-            raise ValueError(f"{folder} holds no run; allowed: a folder with a config.yaml")
-        config = read_config(folder / "config.yaml")
-        results = folder / "results.json"
-        try:
-            metrics = list(read_metrics(folder / "metrics.jsonl"))
-            read = json.loads(results.read_text("utf-8")) if results.exists() else None
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise ValueError(f"{folder}: metrics.jsonl or results.json is damaged") from error
-        label = name if names.count(name) == 1 else str(folder)
-        runs.append(Run(label, folder, config, metrics, read))
-    return runs
-
-
 def table(results: dict[str, Any]) -> str:
     """``results.json`` as the aligned text that a run prints at its end."""
-    header, rows = _cells(results)
-    widths = [max(len(line[i]) for line in [header, *rows]) for i in range(len(header))]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if index == 0 else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in [header, *rows]
-    ]
-    lines.insert(1, "-" * max(len(line) for line in lines))
-    return "\n".join([results["caption"], *lines])
+    return plain_text(Section("", results["caption"], *_cells(results)))
+
+
+def summary(folders: Sequence[Path]) -> str:
+    """The tables of the runs in ``folders`` as aligned text."""
+    return _summary(read_groups(folders))
 
 
 def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
@@ -109,27 +63,31 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
         if len(folders) > 1:
             raise ValueError("a run of task convergence has a page of its own; allowed: it alone")
         return write_convergence_report(folders[0], out)
-    runs = read_runs(folders)
+    groups = read_groups(folders)
     out = out or (folders[0] / "report" if len(folders) == 1 else Path("report"))
     out.mkdir(parents=True, exist_ok=True)
-    curves = [run.curves() for run in runs]
-    shares = [
-        {row["game"]: row["percent"] for row in run.rows() if row.get("percent") is not None}
+    sections, pictures = [], []
+    for group in groups:
+        prefix = f"{group.label}-" if len(groups) > 1 and group.folder else ""
+        if not group.shows:
+            sections += _sections(group.runs)
+            pictures += _draw_runs(group.runs, out, prefix)
+        if group.folder or len(group.runs) > 1:
+            sections += all_sections(group)
+            pictures += draw_paper(group, out, prefix)
+        if group.folder:
+            sections.append(_what_ran(group))
+    runs = [run for group in groups for run in group.runs]
+    (out / "table.md").write_text(markdown(sections, pictures), encoding="utf-8")
+    (out / "table.csv").write_text(_csv(runs), encoding="utf-8")
+    names = [g.label if g.folder else " and ".join(r.label for r in g.runs) for g in groups]
+    details = [
+        (f"Settings of {run.label}", (run.folder / "config.yaml").read_text("utf-8"))
         for run in runs
     ]
-    drawn = {
-        "shares.png": draw_shares(out / "shares.png", [run.label for run in runs], shares),
-        "returns.png": draw_returns(out / "returns.png", curves),
-        "loss.png": draw_losses(out / "loss.png", curves),
-    }
-    for name, done in drawn.items():
-        if not done:  # an earlier report's plot must not outlive what it showed
-            (out / name).unlink(missing_ok=True)
-    sections = _sections(runs)
-    (out / "table.md").write_text(_markdown(sections), encoding="utf-8")
-    (out / "table.csv").write_text(_csv(runs), encoding="utf-8")
-    plots = {out / name: caption for name, caption in _PLOTS.items() if drawn[name]}
-    (out / "index.html").write_text(_html(runs, sections, plots), encoding="utf-8")
+    about = [_about(run) for group in groups if not group.folder for run in group.runs]
+    page = html_page(" and ".join(names), about, sections, pictures, details)
+    (out / "index.html").write_text(page, encoding="utf-8")
     return out / "index.html"
 
 
@@ -158,20 +116,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ValueError(f"RUN_DIR is missing; {USAGE}")
         folders = [Path(word).expanduser() for word in words]
         page = write_report(folders, out)
-        runs = [] if any(map(_is_convergence, folders)) else read_runs(folders)
+        groups = [] if any(map(_is_convergence, folders)) else read_groups(folders)
     except (ValueError, OSError) as error:
         print(f"actormimic.report: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    for run in runs:
-        done = run.metrics[-1]["agent_steps"] if run.metrics else 0
-        print(table(run.results) if run.results else f"{run.label}: {done:,} agent_steps so far")
-        print()
+    if groups:
+        print(f"{_summary(groups)}\n")
     print(page)
     return 0
 
 
-Section = tuple[str, str, list[str], list[list[str]]]
-"""Heading, caption, the header's cells and the rows' cells of one table."""
+def _summary(groups: Sequence[Group]) -> str:
+    parts = []
+    for group in groups:
+        if group.folder:
+            found = [*all_sections(group), *([] if group.shows else _sections(group.runs))]
+            parts += [f"{section.heading}\n{plain_text(section)}" for section in found]
+            continue
+        for run in group.runs:
+            done = run.metrics[-1]["agent_steps"] if run.metrics else 0
+            so_far = f"{run.label}: {done:,} agent_steps so far"
+            parts.append(table(run.results) if run.results else so_far)
+    return "\n\n".join(parts)
+
+
+def _draw_runs(runs: Sequence[Run], out: Path, prefix: str) -> list[Picture]:
+    """The plots that any runs have."""
+    curves = [run.curves() for run in runs]
+    shares = [
+        {row["game"]: row["percent"] for row in run.rows() if row.get("percent") is not None}
+        for run in runs
+    ]
+    paths = {name: out / f"{prefix}{name}" for name in _PLOTS}
+    drawn = {
+        "shares.png": draw_shares(paths["shares.png"], [run.label for run in runs], shares),
+        "returns.png": draw_returns(paths["returns.png"], curves),
+        "loss.png": draw_losses(paths["loss.png"], curves),
+    }
+    for name, done in drawn.items():
+        if not done:  # an earlier report's plot must not outlive what it showed
+            paths[name].unlink(missing_ok=True)
+    return [Picture(paths[name], caption) for name, caption in _PLOTS.items() if drawn[name]]
 
 
 def _sections(runs: Sequence[Run]) -> list[Section]:
@@ -180,10 +165,29 @@ def _sections(runs: Sequence[Run]) -> list[Section]:
         sections.append(_side_by_side(runs))
     for run in runs:
         if run.results:
-            sections.append((run.label, run.results["caption"], *_cells(run.results)))
+            sections.append(Section(run.label, run.results["caption"], *_cells(run.results)))
             if paper := _beside_the_paper(run):
                 sections.append(paper)
     return sections
+
+
+def _what_ran(group: Group) -> Section:
+    """The group's runs with their length, time and machine."""
+    rows = []
+    for run in group.runs:
+        done = run.metrics[-1]["agent_steps"] if run.metrics else 0
+        results = run.results or {}
+        seconds = duration(results["seconds"]) if results else "still going"
+        rows.append(
+            [
+                *(run.label, run.task, str(run.config.get("seed")), f"{done:,}", seconds),
+                results.get("machine", "-"),
+            ]
+        )
+    total = sum(run.results["seconds"] for run in group.runs if run.results)
+    caption = f"{len(rows)} runs, {duration(total)} of running time in all (their experts' aside)."
+    header = ["run", "task", "seed", "agent_steps per game", "running time", "machine"]
+    return Section(f"Runs of {group.label}", caption, header, rows)
 
 
 def _cells(results: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
@@ -217,7 +221,7 @@ def _side_by_side(runs: Sequence[Run]) -> Section:
     caption = (
         "Mean ± standard deviation over episodes, and percent of the way from random to expert"
     )
-    return "Side by side", caption, ["game", *(run.label for run in runs)], rows
+    return Section("Side by side", caption, ["game", *(run.label for run in runs)], rows)
 
 
 def _beside_the_paper(run: Run) -> Section | None:
@@ -230,7 +234,7 @@ def _beside_the_paper(run: Run) -> Section | None:
         rows.append(
             [
                 row["game"],
-                _plain(student["mean"]),
+                score_text(student["mean"]),
                 f"{100 * human_normalized(row['game'], student['mean']):.1f}%",
                 _pair(published.expert_mean, published.expert_max),
                 _pair(published.amn_mean, published.amn_max),
@@ -250,17 +254,7 @@ def _beside_the_paper(run: Run) -> Section | None:
         "scores of Mnih et al. 2015. The paper's: Table 1 of Parisotto et al. 2016, after 100 "
         "epochs of 250,000 agent_steps per game."
     )
-    return f"{run.label} beside the paper", caption, header, rows
-
-
-def _markdown(sections: Sequence[Section]) -> str:
-    parts = []
-    for heading, caption, header, rows in sections:
-        lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-        parts.append(f"## {heading}\n\n{caption}\n")
-        escaped = [[cell.replace("|", "\\|") for cell in line] for line in lines]
-        parts.append("\n".join(f"| {' | '.join(line)} |" for line in escaped) + "\n")
-    return "\n".join(parts)
+    return Section(f"{run.label} beside the paper", caption, header, rows)
 
 
 def _csv(runs: Sequence[Run]) -> str:
@@ -268,28 +262,12 @@ def _csv(runs: Sequence[Run]) -> str:
     figures = ("mean", "std", "max", "episodes")
     header = ["run", "game", *(f"{player}_{figure}" for player in players for figure in figures)]
     header += ["percent", "agreement", "cross_entropy", "floor"]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
+    lines = []
     for run in runs:
         for row in run.rows():
-            scores = [(row.get(p) or {}).get(f, "") for p in players for f in figures]
-            rest = [row.get(name) for name in header[-4:]]
-            writer.writerow(
-                [run.label, row["game"], *scores, *("" if v is None else v for v in rest)]
-            )
-    return text.getvalue()
-
-
-def _html(runs: Sequence[Run], sections: Sequence[Section], plots: dict[Path, str]) -> str:
-    name = " and ".join(run.label for run in runs)
-    body = [f"<h1>{html.escape(name)}</h1>", *(f"<p>{_about(run)}</p>" for run in runs)]
-    body += [section(*parts) for parts in sections]
-    body += [picture(path, caption) for path, caption in plots.items()]
-    for run in runs:
-        text = (run.folder / "config.yaml").read_text("utf-8")
-        body.append(folded(f"Settings of {run.label}", text))
-    return document(name, body)
+            scores = [(row.get(p) or {}).get(f) for p in players for f in figures]
+            lines.append([run.label, row["game"], *scores, *(row.get(n) for n in header[-4:])])
+    return csv_text(header, lines)
 
 
 def _about(run: Run) -> str:
@@ -299,18 +277,13 @@ def _about(run: Run) -> str:
         parts.append(f"{duration(run.results['seconds'])} of running time")
     elif run.metrics:
         parts.append(f"still going: {run.metrics[-1]['agent_steps']:,} agent_steps per game")
-    return html.escape(", ".join(parts))
+    return ", ".join(parts)
 
 
 def _score(score: dict[str, Any] | None) -> str:
     if not score:
         return ""
-    return f"{_plain(score['mean'])} ± {_plain(score['std'])}"
-
-
-def _plain(value: float) -> str:
-    """One decimal for small scores, none for those in the thousands."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.1f}"
+    return f"{score_text(score['mean'])} ± {score_text(score['std'])}"
 
 
 def _number(value: float | None, form: str, unit: str = "") -> str:
@@ -318,7 +291,7 @@ def _number(value: float | None, form: str, unit: str = "") -> str:
 
 
 def _pair(mean: float | None, highest: float | None) -> str:
-    return "-" if mean is None or highest is None else f"{_plain(mean)} / {_plain(highest)}"
+    return "-" if mean is None or highest is None else f"{score_text(mean)} / {score_text(highest)}"
 
 
 if __name__ == "__main__":

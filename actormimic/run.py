@@ -32,10 +32,10 @@ from actormimic.config import (
     RunSettings,
     task_models,
 )
+from actormimic.config_errors import describe_allowed
 from actormimic.config_files import (
     SHIPPED,
     check_sources,
-    describe_allowed,
     load_settings,
     shipped_configs,
 )

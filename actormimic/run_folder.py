@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from actormimic.config import RunSettings
 from actormimic.config_files import (
+    FREE,
     check_settings,
     flat_values,
     plain_values,
@@ -20,19 +23,6 @@ from actormimic.config_files import (
 
 CONFIG_NAME = "config.yaml"
 _LOCK_NAME = ".lock"
-
-# What may change when a run goes on: none of it changes what is learned, but for the order in which
-# another device or another number of threads adds up its sums.
-_FREE = (
-    "resume",
-    "folder",
-    "device",
-    "threads",
-    "environment.threads",
-    "replay.residence",
-    "replay.shared",
-    "checkpoint.compress_rings",
-)
 
 
 @contextmanager
@@ -85,7 +75,7 @@ def check_run_folder(folder: Path, settings: RunSettings) -> None:
         raise ValueError(f"{config} is not of this version: {error}") from error
     now = flat_values(plain_values(settings))
     for key in dict.fromkeys([*now, *before]):
-        if key not in _FREE and now.get(key) != before.get(key):
+        if key not in FREE and now.get(key) != before.get(key):
             raise ValueError(
                 f"{key} is {now.get(key)!r}, but the run in {folder} has {before.get(key)!r}; "
                 f"allowed: the same, or another folder (folder=...)"
@@ -111,7 +101,16 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
+def write_json(path: Path, values: Any) -> None:
+    """Write ``values`` aside and rename: the file is whole or not there."""
+    _write_whole(path, json.dumps(values, indent=1) + "\n")
+
+
 def _write_config(folder: Path, settings: RunSettings) -> None:
-    unfinished = folder / f".{CONFIG_NAME}.unfinished"
-    unfinished.write_text(to_yaml(settings), encoding="utf-8")
-    os.replace(unfinished, folder / CONFIG_NAME)
+    _write_whole(folder / CONFIG_NAME, to_yaml(settings))
+
+
+def _write_whole(path: Path, text: str) -> None:
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    unfinished.write_text(text, encoding="utf-8")
+    os.replace(unfinished, path)

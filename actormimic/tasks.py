@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -35,10 +37,11 @@ from actormimic.games import minimal_actions
 from actormimic.learners.actor_mimic import ActorMimicLearner
 from actormimic.learners.dqn import DqnLearner
 from actormimic.networks import NUM_ACTIONS, PRECISIONS, AtariNetwork, seeded_network
+from actormimic.pipelines import run_pipeline
 from actormimic.policy import NetworkPolicy, Policy, RandomPolicy, load, weights_path
 from actormimic.randomness import Stream, derive_seed
 from actormimic.report import table, write_report
-from actormimic.run_folder import open_run_folder
+from actormimic.run_folder import write_json
 from actormimic.training import Learner, TestEpoch, train
 
 Say = Callable[[str], None]
@@ -58,10 +61,7 @@ def run_task(settings: RunSettings, folder: Path, say: Say) -> None:
     if settings.threads:
         torch.set_num_threads(settings.threads)
     if isinstance(settings, PipelineRun):
-        for stage in pipeline_stages(settings):
-            with open_run_folder(stage) as stage_folder:
-                say(f"{stage.name}: {stage_folder}")
-                run_task(stage, stage_folder, say)
+        run_pipeline(settings, folder, say, run_task)
     elif isinstance(settings, ActorMimicRun):
         _actor_mimic(settings, folder, say)
     elif isinstance(settings, DqnRun | MultitaskDqnRun | TransferRun):
@@ -81,7 +81,8 @@ def check_networks(settings: RunSettings) -> None:
         ValueError: one that is missing, damaged, or not what the settings need of it.
     """
     if isinstance(settings, PipelineRun):
-        for stage in pipeline_stages(settings):
+        for run in pipeline_stages(settings):
+            stage = run.settings
             # What is not there yet, a run folder above all, may be an earlier stage's to make.
             named = given_experts(stage) if isinstance(stage, ActorMimicRun) else {}
             for game, source in named.items():
@@ -122,7 +123,9 @@ def _action_sets(games: list[str]) -> list[tuple[int, ...]]:
 def _actor_mimic(settings: ActorMimicRun, folder: Path, say: Say) -> None:
     device = choose_device(settings.device)
     precision = PRECISIONS[settings.precision]
-    experts = experts_policy(expert_sources(settings, say), str(device), precision)
+    sources = expert_sources(settings, say)
+    write_json(folder / "experts.json", _seen_from(folder, sources))
+    experts = experts_policy(sources, str(device), precision)
     # An expert may lack some of its game's actions; then the student has no target for them.
     action_sets = experts.action_sets
     network = seeded_network(
@@ -341,13 +344,36 @@ def _finish(
         "caption": f"Mean raw return; {epoch_in_words(settings.evaluation, settings.environment)}.",
         "agent_steps": getattr(getattr(settings, "training", None), "agent_steps", 0),
         "seconds": round(seconds, 1),
+        "machine": machine(choose_device(settings.device)),
         "rows": rows,
     }
-    # Written aside and renamed: a results.json means that the run is complete.
-    unfinished = folder / ".results.json.unfinished"
-    unfinished.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    unfinished.replace(folder / "results.json")
+    # A results.json means that the run is complete.
+    write_json(folder / "results.json", results)
     _present(folder, say)
+
+
+def _seen_from(folder: Path, sources: Mapping[str, str | ExpertFile]) -> dict[str, str]:
+    """Where the experts are, from the run's folder on, so that both may move together."""
+    seen = {}
+    for game, source in sources.items():
+        file = source.file if isinstance(source, ExpertFile) else source
+        place = Path(file).expanduser()
+        seen[game] = os.path.relpath(place, folder) if place.is_dir() else file
+    return seen
+
+
+def machine(device: torch.device) -> str:
+    """What a run's time was measured on, in words."""
+    if device.type == "cuda":
+        return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
+    cpus = Path("/proc/cpuinfo")
+    names = [
+        line.partition(":")[2].strip()
+        for line in (cpus.read_text().splitlines() if cpus.is_file() else [])
+        if line.startswith("model name")
+    ]
+    name = names[0] if names else platform.machine()
+    return f"{len(os.sched_getaffinity(0))} x {name}, torch {torch.__version__}"
 
 
 def _present(folder: Path, say: Say) -> None:

@@ -91,7 +91,7 @@ def test_imitation_comes_closer_to_the_experts():
     "settings",
     [
         {"temperature": 0.1},
-        {"objective": "kl", "temperature": 0.1},
+        {"objective": "kl"},
         {"objective": "reverse_kl"},
         {"objective": "mse"},
         {"beta": 0.5},

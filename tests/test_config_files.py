@@ -4,10 +4,13 @@ import pytest
 import yaml
 
 from actormimic.config_files import (
+    StageRun,
     apply_overrides,
     check_settings,
+    check_sources,
     find_config,
     load_settings,
+    pipeline_stages,
     plain_values,
     read_config,
     shipped_configs,
@@ -193,7 +196,7 @@ def test_the_stages_of_a_pipeline_are_checked_with_it(tmp_path):
     stage = tmp_path / "stage.yaml"
     stage.write_text("task: dqn\ngame: pong\n")
     pipeline = {"task": "pipeline", "stages": [{"config": str(stage), "seed": 3}]}
-    assert check_settings(pipeline).stages == pipeline["stages"]
+    assert check_settings(pipeline).stages == {"0": pipeline["stages"][0]}
     assert "stages.0.config is missing; allowed: a YAML file" in refusal(
         pipeline, "stages=[{seed: 3}]"
     )
@@ -201,3 +204,137 @@ def test_the_stages_of_a_pipeline_are_checked_with_it(tmp_path):
     nested = tmp_path / "nested.yaml"
     nested.write_text(to_yaml(check_settings(pipeline)))
     assert "a pipeline holds no pipelines" in refusal(pipeline, f"stages.0={{config: {nested}}}")
+
+
+SCALED = """
+task: dqn
+game: pong
+name: big
+training: {agent_steps: 1000, batch: 8}
+scales:
+  small: {name: little, training: {agent_steps: 50}}
+"""
+
+
+@pytest.fixture
+def scaled(tmp_path):
+    path = tmp_path / "scaled.yaml"
+    path.write_text(SCALED)
+    return str(path)
+
+
+def test_a_scale_lies_over_its_file_and_under_the_overrides(scaled):
+    full = load_settings(scaled)
+    assert (full.name, full.training.agent_steps) == ("big", 1000)
+    assert load_settings(scaled, ["scale=full"]) == full
+    small = load_settings(scaled, ["scale=small"])
+    assert (small.name, small.training.agent_steps, small.training.batch) == ("little", 50, 8)
+    over = load_settings(scaled, ["training.agent_steps=70", "scale=small"])
+    assert (over.name, over.training.agent_steps) == ("little", 70)
+
+
+def test_a_scale_that_the_file_has_not_is_named(scaled, tmp_path):
+    with pytest.raises(
+        ValueError, match=r"scale is 'smal', which .* allowed: full, small .did you"
+    ):
+        load_settings(scaled, ["scale=smal"])
+    (tmp_path / "plain.yaml").write_text("task: dqn\ngame: pong\n")
+    with pytest.raises(ValueError, match=r"scale is 'small', which .* has not; allowed: full"):
+        load_settings(str(tmp_path / "plain.yaml"), ["scale=small"])
+    (tmp_path / "wrong.yaml").write_text("task: dqn\ngame: pong\nscales: [small]\n")
+    with pytest.raises(
+        ValueError, match=r"scales is \['small'\]; allowed: names, each with settings"
+    ):
+        load_settings(str(tmp_path / "wrong.yaml"))
+
+
+def test_a_config_extends_another_with_its_scales(scaled, tmp_path):
+    path = tmp_path / "more.yaml"
+    path.write_text(
+        f"extends: {scaled}\nseed: 3\ntraining: {{batch: 9}}\nscales: {{small: {{seed: 4}}}}\n"
+    )
+    full, small = load_settings(str(path)), load_settings(str(path), ["scale=small"])
+    assert (full.seed, full.training.batch, full.training.agent_steps) == (3, 9, 1000)
+    assert (small.seed, small.training.batch, small.training.agent_steps) == (4, 9, 50)
+    path.write_text(f"extends: {path}\ntask: dqn\n")
+    with pytest.raises(ValueError, match="extends leads back to"):
+        load_settings(str(path))
+    path.write_text("extends: [a]\n")
+    with pytest.raises(ValueError, match=r"extends is \['a'\]; allowed: a YAML file"):
+        load_settings(str(path))
+
+
+def stage_runs(pipeline):
+    return pipeline_stages(check_settings({"task": "pipeline", **pipeline}))
+
+
+def test_a_stage_runs_each_combination_at_the_pipeline_s_scale(scaled):
+    each = {"game": ["pong", "breakout"], "seed": [1, 2]}
+    runs = stage_runs(
+        {
+            "scale": "small",
+            "shared_folder": "shared",
+            "stages": {"a": {"config": scaled, "each": each}},
+        }
+    )
+    assert all(isinstance(run, StageRun) and run.stage == "a" for run in runs)
+    found = [(run.settings.games[0], run.settings.seed) for run in runs]
+    assert found == [("pong", 1), ("pong", 2), ("breakout", 1), ("breakout", 2)]
+    assert {run.settings.training.agent_steps for run in runs} == {50}
+    assert runs[0].settings.run_folder.startswith("shared/little-pong-s1-")
+    assert len({run.settings.run_folder for run in runs}) == 4
+
+
+def test_shared_folders_are_those_of_equal_settings_and_of_no_others(scaled):
+    def folder(**stage):
+        stages = {"x": {"config": scaled, **stage}}
+        return stage_runs({"shared_folder": "s", "stages": stages})[0].settings.run_folder
+
+    plain = folder()
+    assert folder(device="cpu", threads=2, resume="always") == plain
+    others = [folder(seed=1), folder(training={"batch": 9}), folder(evaluation={"epsilon": 0.5})]
+    assert len({plain, *others}) == 4
+    assert folder(folder="mine") == "mine"
+
+
+def test_a_stage_s_run_is_a_source_of_later_ones(tmp_path, scaled):
+    amn = {"config": "amn.yaml", "games": ["pong", "breakout"], "experts": "stage:experts"}
+    transfer = {"config": "transfer.yaml", "source": "stage:amn"}
+    stages = {
+        "experts": {"config": scaled, "each": {"game": ["pong", "breakout"], "seed": [0, 1]}},
+        "amn": {**amn, "each": {"seed": [0, 1]}},
+        "transfer": {**transfer, "each": {"seed": [1]}},
+    }
+    pipeline = {"shared_folder": str(tmp_path / "s"), "stages": stages}
+    runs = [run.settings for run in stage_runs(pipeline)]
+    experts, (amn0, amn1), last = runs[:4], runs[4:6], runs[6]
+    assert amn0.experts == {"pong": experts[0].run_folder, "breakout": experts[2].run_folder}
+    assert amn1.experts == {"pong": experts[1].run_folder, "breakout": experts[3].run_folder}
+    assert last.source == amn1.run_folder
+    # What earlier stages will make need not be there yet; anything else must.
+    check_sources(check_settings({"task": "pipeline", **pipeline}))
+    stages["transfer"]["source"] = str(tmp_path / "none")
+    with pytest.raises(
+        ValueError, match=r"stages\.transfer\.source is .*none', which does not exist"
+    ):
+        check_sources(check_settings({"task": "pipeline", **pipeline}))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"each": {"seed": []}}, r"each is \{'seed': \[\]\}; allowed: settings, each with a list"),
+        ({"each": {"sed": [1]}}, r"stages\.b \(.*\): sed is no setting"),
+        ({"source": "stage:c"}, r"stage:c names no earlier stage; allowed: a"),
+        (
+            {"source": "stage:a"},
+            r"stage:a means 2 runs; allowed: a stage with one run, or with one",
+        ),
+        ({"folder": "one"}, r"its folder one is an earlier stage's"),
+    ],
+)
+def test_mistakes_in_stages_are_named(scaled, change, message):
+    first = {"config": scaled, "each": {"folder": ["one", "two"]}}
+    second = {"config": "transfer.yaml", **change}
+    with pytest.raises(ValueError, match=message):
+        stage_runs({"stages": {"a": first, "b": second}})

@@ -12,6 +12,7 @@ import pytest
 
 from actormimic import report
 from actormimic.config_files import check_settings, to_yaml
+from actormimic.records import read_runs
 
 GAMES = ["pong", "freeway"]
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -138,7 +139,7 @@ def test_several_runs_stand_side_by_side(tmp_path, monkeypatch, capsys):
 
 def test_runs_of_one_name_are_told_apart_by_their_paths(tmp_path):
     folders = [make_run(tmp_path / parent / "amn") for parent in "ab"]
-    assert [run.label for run in report.read_runs(folders)] == [str(f) for f in folders]
+    assert [run.label for run in read_runs(folders)] == [str(f) for f in folders]
 
 
 def test_a_run_that_is_going_has_curves_and_an_interrupted_line_is_no_matter(tmp_path, capsys):

@@ -12,12 +12,14 @@ from torch import nn
 from actormimic.checkpoint import load_weights
 from actormimic.config import NetworkSettings, RunSettings, resolve
 from actormimic.config_files import load_settings
-from actormimic.expert_training import _ExpertProcess, _training, expert_sources, given_experts
+from actormimic.expert_training import _training, expert_sources, given_experts
 from actormimic.experts import bundled_games
 from actormimic.games import minimal_actions
 from actormimic.networks import seeded_network
 from actormimic.policy import NetworkPolicy, load
 from actormimic.run import main
+from actormimic.run_folder import open_run_folder
+from actormimic.side_by_side import RunProcess
 from actormimic.tasks import choose_device, run_task, transfer_weights
 
 TINY = [
@@ -272,6 +274,7 @@ def test_a_pipeline_runs_its_stages_in_order(tmp_path: Path):
     settings = resolve(
         {
             "task": "pipeline",
+            "folder": str(tmp_path / "pipeline"),
             "stages": [
                 {**stage, "games": [game], "folder": str(tmp_path / game)}
                 for game in ("pong", "breakout")
@@ -280,7 +283,8 @@ def test_a_pipeline_runs_its_stages_in_order(tmp_path: Path):
     )
     assert isinstance(settings, RunSettings)
     said: list[str] = []
-    run_task(settings, tmp_path, said.append)
+    with open_run_folder(settings) as folder:
+        run_task(settings, folder, said.append)
     assert results(tmp_path / "pong")["rows"][0]["game"] == "pong"
     assert results(tmp_path / "breakout")["rows"][0]["game"] == "breakout"
 
@@ -339,7 +343,7 @@ def test_a_running_expert_is_stopped_and_saved_by_one_request(tmp_path: Path):
     )
     folder, command = _training(settings, "pong")
     said: list[str] = []
-    process = _ExpertProcess(command, folder, said.append)
+    process = RunProcess(command, folder, said.append)
     for _ in range(600):
         if (folder / "metrics.jsonl").is_file() and (folder / "metrics.jsonl").stat().st_size:
             break

@@ -1,0 +1,194 @@
+"""From runs to the paper's figures of merit: who is which network, means, maxima, areas.
+
+Table 1: a network's "mean" is that of its last ten test epochs, its "max" that of the best one.
+Table 2: a column is the mean of the test epochs within a tenth of the training (a million
+agent_steps at the paper's scale).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from actormimic.aggregates import Pooled, pooled
+from actormimic.config_files import read_config
+from actormimic.published import INITIALIZATIONS
+from actormimic.records import EpochScore, Group, Run
+
+LAST_EPOCHS = 10
+COLUMNS = 10
+
+
+@dataclass(frozen=True)
+class NetworkScore:
+    """One kind of network on one game, over separately trained networks."""
+
+    means: tuple[float, ...]
+    """Each network's mean over its last ten test epochs."""
+    maxima: tuple[float, ...]
+    """Each network's best test epoch."""
+    last: Pooled
+    """All of those last test epochs seen as one."""
+    epochs: int
+    """The fewest test epochs that a network has."""
+
+    @property
+    def mean(self) -> float:
+        """Mean over the networks."""
+        return sum(self.means) / len(self.means)
+
+    @property
+    def highest(self) -> float:
+        """Mean of the networks' maxima."""
+        return sum(self.maxima) / len(self.maxima)
+
+
+def network_score(networks: Sequence[Sequence[EpochScore]]) -> NetworkScore | None:
+    """The score of networks with these test epochs; None where none has any."""
+    tested = [epochs for epochs in networks if epochs]
+    lasts = [epochs[-LAST_EPOCHS:] for epochs in tested]
+    every = [epoch for last in lasts for epoch in last]
+    together = pooled(
+        [epoch.mean for epoch in every],
+        [epoch.std for epoch in every],
+        [epoch.episodes for epoch in every],
+    )
+    if together is None:
+        return None
+    return NetworkScore(
+        tuple(sum(epoch.mean for epoch in last) / len(last) for last in lasts),
+        tuple(max(epoch.mean for epoch in epochs) for epochs in tested),
+        together,
+        min(len(epochs) for epochs in tested),
+    )
+
+
+def kind(run: Run, others: Sequence[Run] = ()) -> str:
+    """What the paper calls the network of a run; ``""`` for what it has no name for.
+
+    Args:
+        run: The run.
+        others: Where a transfer's source is looked for before the disk is asked.
+    """
+    if run.task == "dqn":
+        return "DQN"
+    if run.task == "multitask_dqn":
+        return "MDQN" if run.config.get("heads") == "shared" else "MCDQN"
+    if run.task == "actor_mimic":
+        return "AMN-feature" if run.config["actor_mimic"]["beta"] > 0 else "AMN"
+    if run.task == "transfer":
+        return _initialization(run, others)
+    return ""
+
+
+def _initialization(run: Run, others: Sequence[Run]) -> str:
+    """Random, AMN-policy or AMN-feature; from another network, its folder's name."""
+    source = str(run.config["source"])
+    if source == "random":
+        return "Random"
+    place = Path(source).expanduser()
+    if place.name == "checkpoints" or place.suffix == ".safetensors":
+        place = place.parent.parent if place.suffix else place.parent
+    config = {other.folder.resolve().name: other.config for other in others}.get(place.name)
+    if config is None and (place / "config.yaml").is_file():
+        config = read_config(place / "config.yaml")
+    if config is None or config.get("task") != "actor_mimic":
+        return f"from {place.name}"
+    return "AMN-feature" if config["actor_mimic"]["beta"] > 0 else "AMN-policy"
+
+
+def by_kind(group: Group) -> dict[str, list[Run]]:
+    """The runs of each kind of network; transfers' kinds are those of Table 2."""
+    found: dict[str, list[Run]] = {}
+    for run in group.runs:
+        if run.task != "transfer" and (name := kind(run)):
+            found.setdefault(name, []).append(run)
+    return found
+
+
+def transfers(group: Group) -> dict[str, dict[str, list[Run]]]:
+    """Target game -> what the DQN started from -> its runs, Random first."""
+    found: dict[str, dict[str, list[Run]]] = {}
+    for run in group.runs:
+        if run.task == "transfer":
+            of_game = found.setdefault(run.games[0], {})
+            of_game.setdefault(kind(run, group.runs), []).append(run)
+    return {
+        game: {
+            name: runs[name] for name in dict.fromkeys([*INITIALIZATIONS, *runs]) if name in runs
+        }
+        for game, runs in found.items()
+    }
+
+
+def expert_networks(group: Group, game: str) -> list[list[EpochScore]]:
+    """The test epochs of each of the game's experts in a group.
+
+    They are those of the experts' training. Where the runs have none, they are the experts' own
+    test epochs: of ``task: evaluate``, or at the end of the student's run.
+    """
+    trained: dict[Path, list[EpochScore]] = {}
+    for run in group.runs:
+        teacher = run if run.task == "dqn" and run.games == [game] else run.experts.get(game)
+        if teacher is not None and (epochs := teacher.test_epochs(game)):
+            trained[teacher.folder.resolve()] = epochs
+    if trained:
+        return list(trained.values())
+    for task in ("evaluate", "actor_mimic"):
+        of_task = [run for run in group.runs if run.task == task]
+        if tested := [epoch for run in of_task for epoch in run.expert_epochs(game)]:
+            return [tested]
+    return []
+
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """Table 2's row of one run."""
+
+    columns: tuple[float | None, ...]
+    """Mean of the test epochs within each tenth of the training; None where there is none."""
+    period: float
+    """agent_steps between columns."""
+    pooled: tuple[Pooled | None, ...]
+    """The same epochs, with deviation and number of episodes."""
+
+    @property
+    def area(self) -> float | None:
+        """Area under the curve divided by its length: the mean of the columns there are."""
+        values = [value for value in self.columns if value is not None]
+        return sum(values) / len(values) if values else None
+
+
+def learning_curve(run: Run, game: str) -> LearningCurve:
+    """The run's test epochs by tenths of its training."""
+    every = run.config["evaluation"]["every_agent_steps"]
+    period = run.config["training"]["agent_steps"] / COLUMNS
+    columns: list[list[EpochScore]] = [[] for _ in range(COLUMNS)]
+    for epoch in run.test_epochs(game):
+        # Epoch n comes with the first step at or beyond n * every, and belongs there.
+        place = -int(-(epoch.number * every) // period) - 1
+        if 0 <= place < COLUMNS:
+            columns[place].append(epoch)
+    together = tuple(
+        pooled([e.mean for e in part], [e.std for e in part], [e.episodes for e in part])
+        for part in columns
+    )
+    return LearningCurve(tuple(p.mean if p else None for p in together), period, together)
+
+
+def mean_columns(curves: Sequence[LearningCurve]) -> list[float | None]:
+    """Column by column the mean over the runs that have it."""
+    means: list[float | None] = []
+    for column in zip(*(curve.columns for curve in curves), strict=True):
+        there = [value for value in column if value is not None]
+        means.append(sum(there) / len(there) if there else None)
+    return means
+
+
+def reaches(columns: Sequence[float | None], threshold: float) -> int | None:
+    """The number of the first column at or above ``threshold``, from 1 on; or None."""
+    for number, value in enumerate(columns, start=1):
+        if value is not None and value >= threshold:
+            return number
+    return None

@@ -1,0 +1,73 @@
+"""``task: pipeline``: the runs of its stages in order, those that exist left alone, one report.
+
+The pipeline's folder holds no training of its own: ``stages.json`` says where its runs lie
+(relative to it), so that reports find them and several pipelines may have runs in common.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from actormimic.config import PipelineRun, RunSettings
+from actormimic.config_files import StageRun, pipeline_stages
+from actormimic.report import summary, write_report
+from actormimic.run_folder import CONFIG_NAME, open_run_folder, write_json
+from actormimic.side_by_side import Say, Waiting, run_side_by_side
+
+RunTask = Callable[[RunSettings, Path, Say], None]
+
+
+def run_pipeline(settings: PipelineRun, folder: Path, say: Say, run_task: RunTask) -> None:
+    """Run what is not there yet, then write the report of all stages to ``folder``.
+
+    Raises:
+        KeyboardInterrupt: after a Ctrl-C, once the runs that go on are saved.
+        ValueError: a run failed or its folder does not fit.
+    """
+    runs = pipeline_stages(settings)
+    _write_stages(folder, runs)
+    for stage, of_stage in groupby(runs, key=lambda run: run.stage):
+        missing = []
+        for run in of_stage:
+            place = Path(run.settings.run_folder).expanduser()
+            if (place / "results.json").is_file():
+                say(f"{stage}: {place} is complete")
+            else:
+                missing.append(run.settings)
+        if settings.processes > 1 and len(missing) > 1:
+            waiting = [_waiting(stage, run) for run in missing]
+            run_side_by_side(waiting, settings.processes, say)
+            continue
+        for one in missing:
+            with open_run_folder(one) as place:
+                say(f"{stage}: {place}")
+                run_task(one, place, say)
+    page = write_report([folder])
+    say(summary([folder]))
+    say(f"report: {page}")
+
+
+def _waiting(stage: str, settings: RunSettings) -> Waiting:
+    """The run as a process: its folder is made here, and what it is to do is written there."""
+    with open_run_folder(settings) as place:
+        config = place / CONFIG_NAME
+    # The folder holds the config by now, which resume=never would take for a run.
+    words = [str(config), f"folder={place}", "threads=1", "resume=auto"]
+    return Waiting(
+        f"{stage} ({place.name})", place, [sys.executable, "-m", "actormimic.run", *words]
+    )
+
+
+def _write_stages(folder: Path, runs: Sequence[StageRun]) -> None:
+    entries = [
+        {
+            "stage": run.stage,
+            "folder": os.path.relpath(Path(run.settings.run_folder).expanduser(), folder),
+        }
+        for run in runs
+    ]
+    write_json(folder / "stages.json", entries)

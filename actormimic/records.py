@@ -1,0 +1,185 @@
+"""Run folders as reports read them: settings, curves, test epochs, results, and who taught whom.
+
+Reads ``config.yaml``, ``metrics.jsonl``, ``results.json`` and ``experts.json`` of a run, and the
+``stages.json`` of a pipeline, which stands for its stages' runs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from actormimic.config_files import read_config
+from actormimic.metrics import read_metrics
+from actormimic.plots import Curves
+
+
+@dataclass(frozen=True)
+class EpochScore:
+    """What one test epoch gave in one game."""
+
+    number: int
+    """Which test epoch of its run, from 1 on."""
+    agent_steps: int
+    """agent_steps per game of training behind it."""
+    mean: float
+    """Mean return over its episodes."""
+    std: float
+    episodes: int
+    """0 where none was completed, and ``mean`` is the partial return."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder as read."""
+
+    label: str
+    folder: Path
+    config: dict[str, Any]
+    metrics: list[dict[str, Any]]
+    results: dict[str, Any] | None
+    """``results.json``; None while the run is going."""
+    experts: dict[str, Run | None] = field(default_factory=dict)
+    """Game -> the run that trained its teacher; None for a teacher that is only a file."""
+
+    @property
+    def task(self) -> str:
+        """The config's task."""
+        return str(self.config["task"])
+
+    @property
+    def games(self) -> list[str]:
+        """The run's games."""
+        if "game" in self.config:
+            return [str(self.config["game"])]
+        return list(self.config.get("games", []))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows of the results, one for each game."""
+        rows: list[dict[str, Any]] = self.results["rows"] if self.results else []
+        return rows
+
+    def curves(self) -> Curves:
+        """What the plots draw of it."""
+        means = {
+            who: {row["game"]: row[who]["mean"] for row in self.rows() if row.get(who)}
+            for who in ("expert", "random")
+        }
+        return Curves(self.label, self.metrics, means["expert"], means["random"])
+
+    def test_epochs(self, game: str) -> list[EpochScore]:
+        """The test epochs while training, in order."""
+        period = self.config.get("evaluation", {}).get("every_agent_steps", 1)
+        name = f"return/{game}"
+        return [
+            EpochScore(
+                line["agent_steps"] // period,
+                line["agent_steps"],
+                line[f"test/{name}"],
+                line.get(f"test/return_std/{game}") or 0.0,
+                int(line.get(f"test/episodes/{game}") or 0),
+            )
+            for line in self.metrics
+            if line.get(f"test/{name}") is not None
+        ]
+
+    def expert_epochs(self, game: str) -> list[EpochScore]:
+        """The test epochs of the teacher's training; for a teacher that has none, the one at the
+        end of this run."""
+        teacher = self.experts.get(game)
+        if teacher is not None and (epochs := teacher.test_epochs(game)):
+            return epochs
+        row = {row["game"]: row for row in self.rows()}.get(game, {})
+        if not (score := row.get("expert")):
+            return []
+        return [EpochScore(1, 0, score["mean"], score["std"], int(score["episodes"]))]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that are reported together: a pipeline's, or those given one by one."""
+
+    label: str
+    folder: Path | None
+    """The pipeline's; None for runs given one by one."""
+    shows: tuple[str, ...]
+    """The paper's tables and figures to draw; empty for all that the runs have."""
+    runs: tuple[Run, ...]
+
+
+def read_groups(folders: Sequence[Path]) -> list[Group]:
+    """The runs in ``folders``: each pipeline's as a group, the others together as the first.
+
+    Raises:
+        ValueError: a folder holds no run, or one of its files is damaged.
+    """
+    configs = [_read_config(folder) for folder in folders]
+    single = [f for f, config in zip(folders, configs, strict=True) if config["task"] != "pipeline"]
+    groups = [Group("runs", None, (), tuple(read_runs(single)))] if single else []
+    for folder, config in zip(folders, configs, strict=True):
+        if config["task"] == "pipeline":
+            label = folder.resolve().name
+            runs = tuple(read_runs(_stage_folders(folder)))
+            # Convergence is computed, not trained: its page is another, in its own folder.
+            runs = tuple(run for run in runs if run.task != "convergence")
+            groups.append(Group(label, folder, tuple(config.get("shows", [])), runs))
+    return groups
+
+
+def read_runs(folders: Sequence[Path]) -> list[Run]:
+    """The runs in ``folders``; each is labeled by its name, or by its path where names coincide.
+
+    Raises:
+        ValueError: a folder holds no run, or one of its files is damaged.
+    """
+    names = [folder.resolve().name for folder in folders]
+    labels = [
+        name if names.count(name) == 1 else str(folder)
+        for folder, name in zip(folders, names, strict=True)
+    ]
+    return [_read_run(folder, label) for folder, label in zip(folders, labels, strict=True)]
+
+
+def _read_run(folder: Path, label: str) -> Run:
+    config = _read_config(folder)
+    results = folder / "results.json"
+    try:
+        metrics = list(read_metrics(folder / "metrics.jsonl"))
+        read = json.loads(results.read_text("utf-8")) if results.exists() else None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{folder}: metrics.jsonl or results.json is damaged") from error
+    experts = {}
+    for game, source in _read_json(folder / "experts.json", {}).items():
+        place = folder / source
+        # A teacher's folder that is not there any more leaves its last test epoch in the results.
+        trained = (place / "config.yaml").is_file()
+        experts[game] = _read_run(place, place.resolve().name) if trained else None
+    return Run(label, folder, config, metrics, read, experts)
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    if not (folder / "config.yaml").is_file():
+        raise ValueError(f"{folder} holds no run; allowed: a folder with a config.yaml")
+    config = read_config(folder / "config.yaml")
+    if "task" not in config:
+        raise ValueError(f"{folder}: config.yaml has no task")
+    return config
+
+
+def _stage_folders(pipeline: Path) -> list[Path]:
+    """Of the pipeline's runs, those that have begun."""
+    entries: Iterable[dict[str, str]] = _read_json(pipeline / "stages.json", [])
+    folders = [pipeline / entry["folder"] for entry in entries]
+    return [folder for folder in folders if (folder / "config.yaml").is_file()]
+
+
+def _read_json(path: Path, default: Any) -> Any:
+    if not path.is_file():
+        return default
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is damaged") from error

@@ -1,0 +1,109 @@
+"""Tables 1 and 2 from made-up runs whose answers are known, and the paper's own numbers."""
+
+import pytest
+
+from actormimic.games import MULTITASK_GAMES, REFERENCE_SCORES, TRANSFER_TARGETS
+from actormimic.paper_scores import learning_curve, network_score, reaches
+from actormimic.paper_tables import human_scores, percent, table1, table2
+from actormimic.published import TABLE1_PERCENT, TABLE2
+from actormimic.records import Group, Run
+
+# Who is printed bold in each column of Table 2: 0 Random, 1 AMN-policy, 2 AMN-feature.
+BOLD = {
+    "breakout": "1211111111",
+    "gopher": "1210011000",
+    "krull": "1122222121",
+    "road_runner": "1210001110",
+    "robotank": "0022000000",
+    "star_gunner": "2222222222",
+    "video_pinball": "1111111111",
+}
+
+
+def made(tmp_path, task, game, means, label="run", agent_steps=200, **config):
+    """A run with a test epoch of two episodes every 10 agent_steps, or what ``means`` says."""
+    metrics = [
+        {
+            "agent_steps": 10 * number + 1,
+            f"test/return/{game}": float(mean),
+            f"test/return_std/{game}": 1.0,
+            f"test/episodes/{game}": 2,
+        }
+        for number, mean in enumerate(means, start=1)
+    ]
+    games = {"games": [game]} if task == "actor_mimic" else {"game": game}
+    values = {
+        "task": task,
+        "evaluation": {"every_agent_steps": 10},
+        "training": {"agent_steps": agent_steps},
+        "actor_mimic": {"beta": 0.0},
+        **games,
+        **config,
+    }
+    rows = [{"game": game, "random": {"mean": 0.0}}]
+    return Run(label, tmp_path / label, values, metrics, {"rows": rows})
+
+
+def group(*runs):
+    return Group("g", None, (), runs)
+
+
+def test_the_paper_s_bold_numbers_are_the_highest_of_their_columns():
+    assert set(TABLE2) == set(TRANSFER_TARGETS) == set(BOLD)
+    for game, of_game in TABLE2.items():
+        columns = list(zip(*of_game.values(), strict=True))
+        assert len(columns) == 10
+        assert "".join(str(c.index(max(c))) for c in columns) == BOLD[game], game
+
+
+def test_the_paper_s_percentages_are_those_of_its_scores():
+    assert set(TABLE1_PERCENT) == set(MULTITASK_GAMES)
+    for game, (mean, highest) in TABLE1_PERCENT.items():
+        scores = REFERENCE_SCORES[game]
+        # Printed from unrounded scores, to four digits.
+        assert percent(scores.amn_mean, scores.expert_mean) == pytest.approx(mean, rel=2e-3)
+        assert percent(scores.amn_max, scores.expert_max) == pytest.approx(highest, rel=2e-3)
+
+
+def test_mean_is_of_the_last_ten_test_epochs_and_max_of_all(tmp_path):
+    run = made(tmp_path, "dqn", "pong", [99, *range(12)])
+    score = network_score([run.test_epochs("pong")])
+    assert (score.mean, score.highest, score.last.episodes) == (6.5, 99, 20)
+
+
+def test_table1_stands_beside_the_paper(tmp_path):
+    expert = made(tmp_path, "dqn", "breakout", [20.0] * 10, "expert")
+    students = [
+        made(tmp_path, "actor_mimic", "breakout", [mean] * 10, f"amn{mean}") for mean in (8.0, 12.0)
+    ]
+    (section,) = table1(group(expert, *students))
+    ours, paper = section.rows
+    assert ours[:4] == ["breakout", "ours", "20 ± 1 (20)", "20"]
+    assert ours[4].startswith("10 ± 2.236 (40) [8, 12]")
+    assert ours[6:] == ["50.0%", "50.0%", "50.0%"]
+    assert paper == ["breakout", "paper", "273.1", "378", "347", "370.3", "127%", "97.98%", ""]
+
+
+def test_human_normalized_scores_and_their_aggregates(tmp_path):
+    expert = made(tmp_path, "dqn", "breakout", [31.8] * 10, "expert")
+    student = made(tmp_path, "actor_mimic", "breakout", [1.7] * 10, "amn")
+    (section,) = human_scores(group(expert, student))
+    assert section.rows[0] == ["breakout", "100.0%", "0.0%"]
+    assert section.rows[1][1:] == ["**100.0%**", "**0.0%**"]
+
+
+def test_table2_averages_tenths_bolds_the_best_and_times_the_threshold(tmp_path):
+    random = made(tmp_path, "transfer", "krull", range(20), "r", source="random")
+    amn = made(tmp_path, "actor_mimic", "pong", [0], "amn")
+    policy = made(tmp_path, "transfer", "krull", range(10, 30), "p", source=str(amn.folder))
+    assert learning_curve(random, "krull").columns == tuple(n + 0.5 for n in range(0, 20, 2))
+    curves, short = table2(group(random, amn, policy))
+    assert curves.rows[0][:3] == ["Random", "0.5", "2.5"]
+    assert curves.rows[1][:2] == ["AMN-policy", "**10.5**"]
+    assert curves.rows[2][0] == "Random (paper)"
+    assert [row[1:5] for row in short.rows] == [
+        ["Random", "1", "9.5", "200"],
+        ["AMN-policy", "1", "19.5", "100"],
+    ]
+    assert reaches([1.0, None, 3.0], 2.0) == 3
+    assert reaches([1.0], 2.0) is None

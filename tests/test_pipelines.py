@@ -1,0 +1,162 @@
+"""Pipelines on real ROMs with tiny settings: sharing, side by side, interruption, report."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+import actormimic
+from actormimic.run import main
+
+TINY = {
+    "threads": 1,
+    "environment": {"num_envs": 2},
+    "replay": {"capacity": 400},
+    "training": {
+        "agent_steps": 60,
+        "learn_start": 16,
+        "batch": 4,
+        "log_every_agent_steps": 20,
+    },
+    "evaluation": {
+        "agent_steps": 8,
+        "protocol": "paper",
+        "every_agent_steps": 6,
+    },
+    "checkpoint": {"every_agent_steps": 20, "keep": 1},
+}
+GAMES = ["breakout", "pong"]
+
+
+def experiment(base: Path, **changes) -> Path:
+    """Table 1 and Table 2 in one pipeline, tiny; its config file."""
+    transfer = {"config": "transfer.yaml", "network": {"size": "small"}, **TINY}
+    each = {"game": ["krull"], "seed": [0, 1]}
+    stages = {
+        "experts": {"config": "expert.yaml", **TINY, "each": {"game": GAMES}},
+        "amn": {"config": "amn.yaml", "games": GAMES, "experts": "stage:experts", **TINY},
+        "random": {**transfer, "source": "random", "each": each},
+        "policy": {**transfer, "source": "stage:amn", "each": each},
+    }
+    values = {
+        "task": "pipeline",
+        "folder": str(base / "pipeline"),
+        "shared_folder": str(base / "shared"),
+        "shows": ["table1", "figure1", "figure6", "table2", "figure7"],
+        "stages": stages,
+        **changes,
+    }
+    path = base / "pipeline.yaml"
+    path.write_text(yaml.safe_dump(values, sort_keys=False))
+    return path
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    base = tmp_path_factory.mktemp("experiment")
+    assert main([str(experiment(base, processes=2))]) == 0
+    return base
+
+
+def state(base: Path) -> dict[Path, int]:
+    return {p: p.stat().st_mtime_ns for p in (base / "shared").rglob("checkpoints/**/*")}
+
+
+def test_every_stage_ran_and_taught_the_next(done: Path):
+    entries = json.loads((done / "pipeline" / "stages.json").read_text())
+    assert [entry["stage"] for entry in entries] == (
+        ["experts"] * 2 + ["amn"] + ["random"] * 2 + ["policy"] * 2
+    )
+    folders = [(done / "pipeline" / entry["folder"]).resolve() for entry in entries]
+    assert all((folder / "results.json").is_file() for folder in folders)
+    amn = folders[2]
+    experts = json.loads((amn / "experts.json").read_text())
+    assert {game: (amn / place).resolve() for game, place in experts.items()} == {
+        "breakout": folders[0],
+        "pong": folders[1],
+    }
+    assert yaml.safe_load((folders[5] / "config.yaml").read_text())["source"] == str(amn)
+
+
+def test_the_report_has_the_paper_s_tables_and_figures(done: Path):
+    report = done / "pipeline" / "report"
+    page = (report / "index.html").read_text()
+    for heading in ("<h2>Table 1</h2>", "<h2>Table 2: krull</h2>", "<h2>Transfer in short</h2>"):
+        assert heading in page
+    for name in ("figure1", "figure6", "figure7"):
+        assert (report / f"{name}.csv").is_file() == (report / f"{name}.png").is_file()
+    assert page.count("<img src=") >= 2
+    with (report / "figure7.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["network"] for row in rows} == {"Random", "AMN-policy"}
+    assert {row["game"] for row in rows} == {"krull"}
+
+
+def test_the_same_command_runs_nothing_again(done: Path, capfd):
+    before = state(done)
+    assert main([str(done / "pipeline.yaml")]) == 0
+    assert state(done) == before
+    assert capfd.readouterr().out.count("is complete") == 7
+
+
+def test_another_pipeline_takes_the_runs_they_share(done: Path, capfd):
+    before = state(done)
+    path = done / "pipeline.yaml"
+    values = yaml.safe_load(path.read_text())
+    values["folder"] = str(done / "other")
+    del values["stages"]["random"], values["stages"]["policy"]
+    other = done / "other.yaml"
+    other.write_text(yaml.safe_dump(values, sort_keys=False))
+    assert main([str(other), "shows=[table1]"]) == 0
+    assert state(done) == before
+    assert capfd.readouterr().out.count("is complete") == 3
+    assert not (done / "other" / "report" / "figure7.png").exists()
+
+
+def test_a_run_that_fails_stops_the_pipeline_and_is_said(tmp_path: Path, capfd):
+    each = {"game": GAMES, "device": ["cuda:77"]}
+    stages = {"experts": {"config": "expert.yaml", **TINY, "each": each}}
+    assert main([str(experiment(tmp_path, processes=2, stages=stages))]) == 2
+    error = capfd.readouterr().err
+    assert "the run of experts (expert-" in error
+    assert "cuda:77" in error
+
+
+def test_an_interrupted_pipeline_goes_on(tmp_path: Path, capfd):
+    """SIGTERM in the middle of two runs side by side: the same command ends them."""
+    long = {**TINY, "training": {**TINY["training"], "agent_steps": 600}}
+    long["evaluation"] = {**TINY["evaluation"], "every_agent_steps": 100_000}
+    each = {"game": ["pong"], "seed": [0, 1]}
+    stages = {"experts": {"config": "expert.yaml", **long, "each": each}}
+    path = experiment(tmp_path, processes=2, stages=stages, shows=[])
+    words = [sys.executable, "-m", "actormimic.run", str(path)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(actormimic.__file__).parents[1])}
+    process = subprocess.Popen(
+        words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "shared").glob("*/checkpoints/*-at-*")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 130, out
+    assert "To go on: python -m actormimic.run" in out
+    folders = sorted((tmp_path / "shared").iterdir())
+    assert not all((folder / "results.json").is_file() for folder in folders)
+    assert main([str(path)]) == 0
+    assert all((folder / "results.json").is_file() for folder in folders)
+    assert len(folders) == 2
+
+
+def test_stages_json_is_relative_so_that_the_runs_may_move(done: Path):
+    entries = json.loads((done / "pipeline" / "stages.json").read_text())
+    assert all(entry["folder"].startswith("../shared/") for entry in entries)
