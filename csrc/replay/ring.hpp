@@ -133,13 +133,16 @@ class ReplayRing {
   void write_row(std::int64_t lane, std::int64_t i, const AppendRows& rows);
   void commit_row(std::int64_t lane);
   void take_snapshot(const SampleRequest& request, Snapshot& snapshot) const;
-  void prefetch_frames(const Draw& draw) const;
-  bool gather(const Draw& draw, std::int64_t i, const SampleRequest& request) const;
-  template <typename Copy>
+  const std::byte* frame(std::int64_t lane, std::uint64_t row) const;
+  std::uint32_t depth_of(const RowMeta& row) const;
+  const std::byte* oldest_frame(const Draw& draw) const;
+  bool gather(const Draw& draw, std::int64_t i, const SampleRequest& request,
+              const std::byte* following) const;
+  template <bool kStream>
   void copy_stack(std::byte* out, std::int64_t lane, std::uint64_t row, std::uint32_t depth,
-                  Copy copy) const;
+                  const std::byte* following) const;
   void write_stack(std::byte* out, const StackFormat& format, std::int64_t lane, std::uint64_t row,
-                   std::uint32_t depth) const;
+                   std::uint32_t depth, const std::byte* following) const;
 
   Mapping mapping_;
   RingShape shape_;

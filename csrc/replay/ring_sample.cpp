@@ -77,12 +77,11 @@ void ReplayRing::sample(const SampleRequest& request) const {
     look_up(draw);
     __builtin_prefetch(&rows_[element(draw.lane, draw.row)]);
   }
-  const bool wants_frames = request.out.obs != nullptr || request.out.next_obs != nullptr;
   constexpr std::uint64_t kMaxAttempts = 1000;
   for (std::size_t i = 0; i < batch; ++i) {
-    if (wants_frames && i + 1 < batch) prefetch_frames(draws[i + 1]);
+    const std::byte* following = oldest_frame(draws[std::min(i + 1, batch - 1)]);
     Draw draw = draws[i];
-    for (std::uint64_t attempt = 1; !gather(draw, static_cast<std::int64_t>(i), request);
+    for (std::uint64_t attempt = 1; !gather(draw, static_cast<std::int64_t>(i), request, following);
          ++attempt) {
       ensure(attempt < kMaxAttempts, "writers overtook ", kMaxAttempts,
              " draws in a row: ", location_.label(), " is too small for their pace");
@@ -95,20 +94,22 @@ void ReplayRing::sample(const SampleRequest& request) const {
   flush_stores();
 }
 
-// Asks for the beginning of each frame of a draw's stack while another one is being copied; the
-// processor's own prefetching finds the rest. Without it the copy waits for memory once per frame,
-// which shows most where pages are many: four million frames took a third longer.
-void ReplayRing::prefetch_frames(const Draw& draw) const {
-  constexpr std::uint64_t kLine = 64, kAhead = 16 * kLine;
-  for (std::uint32_t back = 0; back < shape_.stack; ++back) {
-    const std::byte* frame = frames_ + element(draw.lane, draw.row - back) * frame_bytes_;
-    for (std::size_t line = 0; line < std::min(frame_bytes_, kAhead); line += kLine)
-      __builtin_prefetch(frame + line);
-  }
+const std::byte* ReplayRing::frame(std::int64_t lane, std::uint64_t row) const {
+  return frames_ + element(lane, row) * frame_bytes_;
 }
 
-// Writes row i of the batch. False if a writer overtook the copy, which is then worthless.
-bool ReplayRing::gather(const Draw& draw, std::int64_t i, const SampleRequest& request) const {
+std::uint32_t ReplayRing::depth_of(const RowMeta& row) const {
+  return std::min<std::uint32_t>(row.depth, shape_.stack - 1);
+}
+
+const std::byte* ReplayRing::oldest_frame(const Draw& draw) const {
+  return frame(draw.lane, draw.row - depth_of(meta(draw.lane, draw.row)));
+}
+
+// Writes row i of the batch, while the memory is asked for the frames at `following`, which will be
+// read next. False if a writer overtook the copy, which is then worthless.
+bool ReplayRing::gather(const Draw& draw, std::int64_t i, const SampleRequest& request,
+                        const std::byte* following) const {
   const SampleFields& out = request.out;
   const std::int64_t lane = draw.lane;
   const RowMeta first = meta(lane, draw.row);
@@ -128,19 +129,19 @@ bool ReplayRing::gather(const Draw& draw, std::int64_t i, const SampleRequest& r
     if ((step.flags & kValid) == 0) break;
   }
 
-  const std::uint32_t depth = std::min<std::uint32_t>(first.depth, shape_.stack - 1);
+  const std::uint32_t depth = depth_of(first);
   const std::size_t stack_bytes = shape_.stack * frame_bytes_ * request.format.element_bytes();
+  const std::size_t offset = static_cast<std::size_t>(i) * stack_bytes;
+  const bool bootstraps = out.next_obs != nullptr && !terminal;
+  const std::uint32_t next_depth = bootstraps ? depth_of(meta(lane, end)) : 0;
   if (out.obs != nullptr)
-    write_stack(out.obs + static_cast<std::size_t>(i) * stack_bytes, request.format, lane, draw.row,
-                depth);
-  if (out.next_obs != nullptr) {
-    std::byte* next = out.next_obs + static_cast<std::size_t>(i) * stack_bytes;
-    if (terminal)
-      std::memset(next, 0, stack_bytes);
-    else
-      write_stack(next, request.format, lane, end,
-                  std::min<std::uint32_t>(meta(lane, end).depth, shape_.stack - 1));
-  }
+    // The next stack's frames up to row `draw.row` are near already.
+    write_stack(out.obs + offset, request.format, lane, draw.row, depth,
+                bootstraps ? frame(lane, std::max(end - next_depth, draw.row + 1)) : following);
+  if (bootstraps)
+    write_stack(out.next_obs + offset, request.format, lane, end, next_depth, following);
+  else if (out.next_obs != nullptr)
+    std::memset(out.next_obs + offset, 0, stack_bytes);
   const std::uint64_t at = element(lane, draw.row);
   for (std::size_t e = 0; e < extras_.size(); ++e) {
     const std::uint64_t bytes = extras_[e].row_bytes;
@@ -159,30 +160,38 @@ bool ReplayRing::gather(const Draw& draw, std::int64_t i, const SampleRequest& r
   return draw.row - depth + shape_.rows_per_lane >= begun;
 }
 
-// The frames row - depth to row, oldest first, behind zeros that fill the stack.
-template <typename Copy>
+// Copies the frames row - depth to row, oldest first, behind zeros that fill the stack.
+template <bool kStream>
 void ReplayRing::copy_stack(std::byte* out, std::int64_t lane, std::uint64_t row,
-                            std::uint32_t depth, Copy copy) const {
+                            std::uint32_t depth, const std::byte* following) const {
   const std::size_t zeros = (shape_.stack - 1 - depth) * frame_bytes_;
   std::memset(out, 0, zeros);
   out += zeros;
   const std::uint64_t rows = shape_.rows_per_lane;
-  const std::uint64_t oldest = (row - depth) % rows;
-  const std::uint64_t until_wrap = std::min<std::uint64_t>(depth + 1u, rows - oldest);
-  const std::byte* lane_frames = frames_ + static_cast<std::uint64_t>(lane) * rows * frame_bytes_;
-  copy(out, lane_frames + oldest * frame_bytes_, until_wrap * frame_bytes_);
-  copy(out + until_wrap * frame_bytes_, lane_frames, (depth + 1 - until_wrap) * frame_bytes_);
+  const std::uint64_t until_wrap = std::min<std::uint64_t>(depth + 1u, rows - (row - depth) % rows);
+  const std::byte* oldest = frame(lane, row - depth);
+  const std::byte* lane_frames = frame(lane, 0);
+  const bool wraps = until_wrap <= depth;
+  // Far enough for the memory's answer to be there in time, near enough not to be evicted again;
+  // and no more than one frame, for often no more is read from `following` on.
+  const std::size_t distance = std::min<std::size_t>(frame_bytes_, 8192);
+  racing_stack_copy<kStream>(out, oldest, until_wrap * frame_bytes_,
+                             {distance, wraps ? lane_frames : following});
+  if (wraps)
+    racing_stack_copy<kStream>(out + until_wrap * frame_bytes_, lane_frames,
+                               (depth + 1 - until_wrap) * frame_bytes_, {distance, following});
 }
 
 void ReplayRing::write_stack(std::byte* out, const StackFormat& format, std::int64_t lane,
-                             std::uint64_t row, std::uint32_t depth) const {
+                             std::uint64_t row, std::uint32_t depth,
+                             const std::byte* following) const {
   if (format.type == StackType::kUint8 && !format.channels_last) {
-    copy_stack(out, lane, row, depth, racing_stream);
+    copy_stack<true>(out, lane, row, depth, following);
     return;
   }
   static thread_local std::vector<std::byte> stored;
   stored.resize(shape_.stack * frame_bytes_);
-  copy_stack(stored.data(), lane, row, depth, racing_copy);
+  copy_stack<false>(stored.data(), lane, row, depth, following);
   format_stack(reinterpret_cast<const std::uint8_t*>(stored.data()), shape_.stack, frame_bytes_,
                format, out);
 }
