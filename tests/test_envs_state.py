@@ -9,6 +9,7 @@ import pytest
 from test_envs_pool import noops
 
 from actormimic.envs import AtariVectorEnv
+from actormimic.games import MULTITASK_GAMES
 
 PREFIX = struct.Struct("<4sIIQ")  # magic, version, CRC-32 and size of what follows
 
@@ -36,6 +37,33 @@ def test_a_restored_pool_goes_on_bit_for_bit(game: str) -> None:
             np.testing.assert_array_equal(rewards, expected[t][1])
             np.testing.assert_array_equal(infos["ram"], expected[t][4]["ram"])
             np.testing.assert_array_equal(infos["lives"], expected[t][4]["lives"])
+    first.close()
+    second.close()
+
+
+def test_the_games_of_table_1_go_on_bit_for_bit() -> None:
+    """benchmarks/exact_restore.py does it for 100,000 agent steps per game."""
+    settings: dict[str, Any] = {"repeat_action_probability": 0.25, "ram": True}
+    count = len(MULTITASK_GAMES)
+    first = AtariVectorEnv(MULTITASK_GAMES, count, full_action_space=True, **settings)
+    second = AtariVectorEnv(MULTITASK_GAMES, count, full_action_space=True, **settings)
+    first.reset(seed=2)
+    rng = np.random.default_rng(1)
+    for _ in range(40):
+        first.step(rng.integers(0, 18, count))
+    second.restore_state(first.clone_state())
+    over = np.zeros(count, bool)
+    for _ in range(250):
+        actions = rng.integers(0, 18, count)
+        (*expected, infos), (*got, other_infos) = first.step(actions), second.step(actions)
+        for a, b in zip(expected, got, strict=True):
+            np.testing.assert_array_equal(a, b)
+        assert infos.keys() == other_infos.keys()
+        for key, value in infos.items():
+            np.testing.assert_array_equal(value, other_infos[key], err_msg=key)
+        over |= expected[2]
+    assert over.any()  # a reset draws from the restored generators
+    assert first.clone_state() == second.clone_state()
     first.close()
     second.close()
 

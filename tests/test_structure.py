@@ -1,7 +1,9 @@
 """The floors of the house: a lower one never includes or imports an upper one."""
 
 import ast
+import platform
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -157,6 +159,31 @@ def test_libraries_stay_in_their_places(pattern, allowed):
         for included in includes(path):
             if re.search(pattern, included):
                 assert re.search(allowed, place), f"{path} includes {included}"
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="no x86-64 processor")
+@pytest.mark.parametrize("source", sorted(CSRC.rglob("*_avx*.cpp")), ids=lambda path: path.stem)
+def test_code_for_newer_processors_shares_nothing_inline(source, tmp_path):
+    """Of a function that several files define inline the linker keeps one, for every processor.
+
+    Without optimization a compiler writes all of them out, as weak symbols.
+    """
+    compiler, nm = shutil.which("c++"), shutil.which("nm")
+    if compiler is None or nm is None:
+        pytest.skip("no c++ or no nm")
+    flags = ["-mavx2", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"]
+    out = tmp_path / "compiled.o"
+    subprocess.run(
+        [compiler, "-std=c++17", "-O0", *flags, f"-I{CSRC}", "-c", source, "-o", out],
+        check=True,
+        timeout=120,
+    )
+    listed = subprocess.run(
+        [nm, "-C", "--defined-only", out], capture_output=True, text=True, check=True, timeout=60
+    )
+    symbols = [line.split(maxsplit=2)[1:] for line in listed.stdout.splitlines()]
+    assert any(kind in "TDR" for kind, _ in symbols)  # what the others call is there
+    assert [name for kind, name in symbols if kind in "WVu"] == []
 
 
 def test_no_file_is_too_long():

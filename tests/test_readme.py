@@ -1,0 +1,29 @@
+"""The README's Python runs as it stands, and without torch."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parents[1] / "README.md"
+EXAMPLES = re.findall(r"^```python\n(.*?)^```$", README.read_text(encoding="utf-8"), re.M | re.S)
+WITHOUT_TORCH = "import sys\nsys.modules['torch'] = None  # an import of it is an error\n"
+
+
+@pytest.mark.parametrize(
+    ("example", "printed"),
+    list(zip(EXAMPLES, ["", r"\d+ episodes, mean return \d\.\d\d\n"], strict=True)),
+    ids=["several games", "CleanRL's style"],
+)
+def test_an_example_runs(example: str, printed: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH + example],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(printed, done.stdout)
