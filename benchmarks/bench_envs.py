@@ -9,11 +9,14 @@ others in between; wall times are printed beside them. A peer that is not instal
 With ``ACTORMIMIC_BENCH_RESULT=FILE`` the rows also go to FILE as JSON.
 """
 
+import importlib.util
 import json
+import multiprocessing
 import os
 import platform
 import resource
 import time
+from pathlib import Path
 
 import ale_py
 import numpy as np
@@ -52,10 +55,16 @@ def ale_py_pool(game, threads, envs=ENVS):
     return ale_py.AtariVectorEnv(game, envs, num_threads=threads, **SHARED)
 
 
-def envpool_pool(game, threads, envs=ENVS):
+def envpool_pool(game, threads, envs=ENVS, **options):
     envpool = pytest.importorskip("envpool")
     name = "".join(part.capitalize() for part in game.split("_"))
-    return envpool.make_gymnasium(f"{name}-v5", num_envs=envs, num_threads=threads, seed=0)
+    return envpool.make_gymnasium(
+        f"{name}-v5", num_envs=envs, num_threads=threads, seed=0, **options
+    )
+
+
+def own_pool(game, threads, envs=ENVS, **options):
+    return AtariVectorEnv(game, envs, num_threads=threads, **SHARED, **options)
 
 
 def runner(env, actions):
@@ -73,15 +82,15 @@ def runner(env, actions):
     return run
 
 
-def noise(choices, envs=ENVS, dtype=np.int64):
-    return np.random.default_rng(0).integers(0, choices, (STEPS, envs)).astype(dtype)
+def noise(choices, envs=ENVS, dtype=np.int64, steps=STEPS):
+    return np.random.default_rng(0).integers(0, choices, (steps, envs)).astype(dtype)
 
 
-def paired(benchmark, ours, theirs):
+def paired(benchmark, ours, theirs, rounds=ROUNDS):
     """Median ratios of peer to own processor and wall time, and our median times."""
     peer, own = [], []
     benchmark.pedantic(
-        lambda: own.append(ours()), setup=lambda: peer.append(theirs()), rounds=ROUNDS
+        lambda: own.append(ours()), setup=lambda: peer.append(theirs()), rounds=rounds
     )
     ratios = np.median(np.array(peer) / np.array(own), axis=0)
     return ratios, np.median(np.array(own), axis=0)
@@ -92,7 +101,7 @@ def paired(benchmark, ours, theirs):
 @pytest.mark.parametrize("make", [ale_py_pool, envpool_pool], ids=["ale-py", "envpool"])
 def test_frames_per_second(benchmark, make, game, threads):
     peer = make(game, threads)
-    env = AtariVectorEnv(game, ENVS, num_threads=threads, **SHARED)
+    env = own_pool(game, threads)
     dtype = np.int32 if make is envpool_pool else np.int64
     actions = noise(env.single_action_space.n)
     ratios, times = paired(benchmark, runner(env, actions), runner(peer, actions.astype(dtype)))
@@ -111,67 +120,118 @@ def test_frames_per_second(benchmark, make, game, threads):
     print(row)
 
 
-def test_mixed_games_lose_nothing(benchmark):
-    """One pool of six games beside six pools of one, two environments of each."""
+@pytest.mark.parametrize("order", ["in turn", "one after the other"])
+def test_mixed_games_lose_nothing(benchmark, order):
+    """One pool of six games beside six pools of one, two environments of each.
+
+    In turn, each pool makes a step before the first makes its next, as a loop over games would:
+    both sides then go through the memory of twelve environments. One after the other, a pool makes
+    all of its steps before the next begins, which shows what having twelve costs: the memory of two
+    stays in a processor's second-level cache, that of twelve does not.
+    """
     mixed = AtariVectorEnv(GAMES, 12, num_threads=1, full_action_space=True, **SHARED)
     apart = [
         AtariVectorEnv(game, 2, num_threads=1, full_action_space=True, **SHARED) for game in GAMES
     ]
     actions = noise(18, 12)
-    together = runner(mixed, actions)
     alone = [runner(env, actions[:, 2 * i : 2 * i + 2]) for i, env in enumerate(apart)]
-    ratios, _ = paired(benchmark, together, lambda: tuple(np.sum([run() for run in alone], axis=0)))
-    row = {"what": "six games mixed against apart", "peer": "apart", "threads": 1}
+
+    def step_in_turn():
+        begin, begin_wall = time.process_time(), time.perf_counter()
+        for row in actions:
+            for i, env in enumerate(apart):
+                env.step(row[2 * i : 2 * i + 2])
+        return time.process_time() - begin, time.perf_counter() - begin_wall
+
+    def step_one_after_the_other():
+        return tuple(np.sum([run() for run in alone], axis=0))
+
+    theirs = step_in_turn if order == "in turn" else step_one_after_the_other
+    ratios, _ = paired(benchmark, runner(mixed, actions), theirs, rounds=3 * ROUNDS)
+    row = {"what": "six games mixed against apart", "peer": f"apart, {order}", "threads": 1}
     row |= {"ratio": round(float(ratios[0]), 3), "wall_ratio": round(float(ratios[1]), 3)}
+    rows.append(row)
+    print(row)
+    for env in (mixed, *apart):
+        env.close()
+
+
+def test_own_cost_of_a_step(benchmark):
+    """Microseconds per environment step beyond emulation, ours and the peers'.
+
+    A step with ``frameskip`` n costs n frames and one observation, so two frame skips give both.
+    What a pool does on each frame, such as copying screens, counts as a frame's cost.
+    """
+    makers = {
+        "own": lambda skip: AtariVectorEnv("pong", ENVS, num_threads=1, frameskip=skip),
+        "ale_py": lambda skip: ale_py.AtariVectorEnv("pong", ENVS, num_threads=1, frameskip=skip),
+    }
+    if importlib.util.find_spec("envpool") is not None:
+        makers["envpool"] = lambda skip: envpool_pool("pong", 1, frame_skip=skip)
+    actions = {name: noise(6, dtype=np.int32 if name == "envpool" else np.int64) for name in makers}
+    runs = {
+        (name, skip): runner(make(skip), actions[name])
+        for name, make in makers.items()
+        for skip in (2, 8)
+    }
+    times = {key: [] for key in runs}
+
+    def measure():
+        for key, run in runs.items():
+            times[key].append(run()[0] / (STEPS * ENVS) * 1e6)
+
+    benchmark.pedantic(measure, rounds=3 * ROUNDS)
+    row = {"what": "microseconds of processor time in pong", "peer": "", "threads": 1}
+    for name in makers:
+        short, long = np.array(times[name, 2]), np.array(times[name, 8])
+        frames = (long - short) / 6
+        row[f"{name}_cost_per_env_step"] = round(float(np.median(short - 2 * frames)), 1)
+        row[f"{name}_cost_per_frame"] = round(float(np.median(frames)), 1)
     rows.append(row)
     print(row)
 
 
-def test_own_cost_of_a_step(benchmark):
-    """Microseconds per environment step beyond emulation, ours and ale-py's.
+def resident_kib(make, envs):
+    """What a process that holds a pool of `envs` environments has in memory."""
+    env = make("pong", 1, envs)
+    env.reset()
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    env.close()
+    return pages * resource.getpagesize() // 1024
 
-    The emulation is timed as the same frames with no screen taken: a step of one agent step with
-    ``frameskip`` n costs n frames and one observation, so two frame skips give both.
-    """
 
-    def cost(make):
-        seconds = {}
-        for skip in (2, 8):
-            env = make("pong", ENVS, num_threads=1, frameskip=skip, noop_max=0)
-            run = runner(env, noise(6))
-            seconds[skip] = np.median([run()[0] for _ in range(ROUNDS)]) / (STEPS * ENVS)
-            env.close()
-        frame = (seconds[8] - seconds[2]) / 6
-        return (seconds[2] - 2 * frame) * 1e6, frame * 1e6
+@pytest.mark.parametrize(
+    "make", [own_pool, ale_py_pool, envpool_pool], ids=lambda make: make.__name__
+)
+def test_memory_of_an_environment(benchmark, make):
+    """From processes of their own, so that none lives off what another gave back."""
 
-    ours, theirs = benchmark.pedantic(
-        lambda: (cost(AtariVectorEnv), cost(ale_py.AtariVectorEnv)), rounds=1
-    )
-    row = {
-        "what": "microseconds of processor time in pong",
-        "own_cost_per_env_step": round(ours[0], 1),
-        "own_cost_per_frame": round(ours[1], 1),
-        "ale_py_cost_per_env_step": round(theirs[0], 1),
-        "ale_py_cost_per_frame": round(theirs[1], 1),
-    }
+    def measure():
+        sizes = []
+        for envs in (1, 256):
+            with multiprocessing.get_context("spawn").Pool(1) as process:
+                sizes.append(process.apply(resident_kib, (make, envs)))
+        return (sizes[1] - sizes[0]) / 255
+
+    if make is envpool_pool:
+        pytest.importorskip("envpool")
+    kib = benchmark.pedantic(measure, rounds=1)
+    row = {"what": "KiB of memory per environment", "pool": make.__name__, "kib": round(kib)}
     rows.append(row | {"peer": "", "threads": 1})
     print(row)
 
 
-@pytest.mark.parametrize("envs", [1, 4, 16, 64, 256])
+@pytest.mark.parametrize("envs", [1, 2, 4, 8, 16, 32, 64, 128, 256])
 def test_cost_grows_linearly(benchmark, envs):
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    env = AtariVectorEnv("pong", envs, num_threads=1, **SHARED)
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    run = runner(env, noise(6, envs)[: max(2, 64 // envs)])
+    env = own_pool("pong", 1, envs)
+    steps = max(2, 128 // envs)
+    run = runner(env, noise(6, envs, steps=steps))
     times = []
-    benchmark.pedantic(lambda: times.append(run()), rounds=3)
-    steps = max(2, 64 // envs) * envs
+    benchmark.pedantic(lambda: times.append(run()), rounds=ROUNDS)
     row = {
         "what": "microseconds of processor time per environment step in pong",
         "envs": envs,
-        "microseconds": round(float(np.median([t[0] for t in times])) / steps * 1e6, 1),
-        "peak_memory_growth_kib": grown,
+        "microseconds": round(float(np.median([t[0] for t in times])) / (steps * envs) * 1e6, 1),
     }
     rows.append(row | {"peer": "", "threads": 1})
     print(row)

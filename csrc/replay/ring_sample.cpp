@@ -64,8 +64,8 @@ void ReplayRing::sample(const SampleRequest& request) const {
   take_snapshot(request, snapshot);
   const auto batch = static_cast<std::size_t>(request.batch);
   draws.resize(batch);
-  // Queue entry, row and frames each miss every cache; looking for those of all draws first lets
-  // the misses overlap.
+  // Queue entry and row each miss every cache; looking for those of all draws first lets the misses
+  // overlap. The frames are asked for while those before them are copied.
   for (std::size_t i = 0; i < batch; ++i) {
     draws[i] = snapshot.at(bounded(random_bits(request.seed, i, 0), snapshot.ends.back()));
     __builtin_prefetch(&queues_[element(draws[i].lane, draws[i].entry)]);

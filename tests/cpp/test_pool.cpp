@@ -243,7 +243,7 @@ TEST(close_wakes_a_waiting_recv) {
 }
 
 TEST(several_threads_may_close) {
-  for (int round = 0; round < 10; ++round) {
+  for (int round = 0; round < 4; ++round) {
     Pool pool(settings_of(std::vector<std::string>(3, "pong"), 0, 2));
     Memory memory(pool);
     reset_all(pool, {memory.batch}, 2);
