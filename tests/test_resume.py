@@ -1,0 +1,126 @@
+"""Runs killed with SIGKILL at random moments, and files that cannot be written: the very same end.
+
+The runs are processes of their own, started by the command line; nothing in them knows of the test.
+"""
+
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import actormimic
+from actormimic.checkpoint import CheckpointStore, load_weights
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(actormimic.__file__).parents[1])}
+
+TINY = [
+    *("environment.num_envs=2", "replay.capacity=400", "network.size=nips2013", "threads=1"),
+    *("training.agent_steps=240", "training.learn_start=20", "training.batch=4"),
+    *("training.log_every_agent_steps=20", "evaluation.agent_steps=10"),
+    *("evaluation.every_agent_steps=60", "evaluation.protocol=paper"),
+    *("checkpoint.every_agent_steps=25", "checkpoint.keep=2"),
+]
+RUNS = {
+    "dqn": ["dqn.yaml", "game=breakout", "preset=fast", "exploration.anneal_agent_steps=100"],
+    "actor_mimic": [
+        *("amn.yaml", "games=[atlantis, seaquest]", "experts=bundled"),
+        *("actor_mimic.beta=[[0, 0.1], [200, 0.01]]", "actor_mimic.acting=mixture"),
+        *("actor_mimic.expert_share=[[0, 1], [200, 0]]", "early_stopping.patience=50"),
+    ],
+}
+
+
+def start(task: str, folder: Path, *overrides: str, **how) -> subprocess.Popen:
+    words = [*RUNS[task], *TINY, *overrides, f"folder={folder}"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "actormimic.run", *words],
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        **how,
+    )
+
+
+def finish(process: subprocess.Popen) -> str:
+    out, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, out
+    return out
+
+
+def final_bytes(folder: Path) -> bytes:
+    tensors, _ = load_weights(folder / "checkpoints" / "final.safetensors")
+    return b"".join(tensor.contiguous().numpy().tobytes() for _, tensor in sorted(tensors.items()))
+
+
+def newest_number(folder: Path) -> int:
+    names = [p.name for p in (folder / "checkpoints").glob("*-at-*") if p.name[0].isdigit()]
+    return max((int(name.partition("-")[0]) for name in names), default=0)
+
+
+@pytest.mark.parametrize("task", RUNS)
+def test_a_run_that_is_killed_at_random_moments_ends_with_the_same_bytes(task: str, tmp_path: Path):
+    finish(start(task, tmp_path / "whole"))
+    rng = random.Random()
+    killed, moments = 0, []
+    while killed < 2:
+        process = start(task, tmp_path / "part")
+        # At any moment once it has come further than the process before: within an update, a test
+        # epoch or a checkpoint that is being written, as it happens.
+        before = newest_number(tmp_path / "part")
+        deadline = time.monotonic() + 120
+        while newest_number(tmp_path / "part") == before and process.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        moments.append(rng.uniform(0.0, 0.15))
+        time.sleep(moments[-1])
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        if process.returncode != -signal.SIGKILL:
+            break  # it was through
+        killed += 1
+    finish(start(task, tmp_path / "part"))
+    assert killed, "the first one is killed long before its end"
+    assert final_bytes(tmp_path / "part") == final_bytes(tmp_path / "whole"), moments
+
+
+@pytest.mark.parametrize("too_large", ["tensors.safetensors", "ring-breakout.bin"])
+def test_a_checkpoint_that_cannot_be_written_loses_no_earlier_one(too_large: str, tmp_path: Path):
+    """The system refuses to let a file grow, as it does where a disk is full, half-way through it."""
+    larger = "replay.capacity=4000"  # so that the ring is the largest file
+    finish(start("dqn", tmp_path / "whole", larger))
+    process = start("dqn", tmp_path / "part", larger)
+    deadline = time.monotonic() + 120
+    while newest_number(tmp_path / "part") < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.terminate()
+    process.communicate()
+    assert process.returncode == 130
+    checkpoints = tmp_path / "part" / "checkpoints"
+    newest = CheckpointStore(checkpoints, 2).newest()
+    assert newest is not None
+    limit = (newest.folder / too_large).stat().st_size - 4096
+    before = {p: p.stat().st_mtime_ns for p in newest.folder.iterdir()}
+
+    process = start(
+        "dqn",
+        tmp_path / "part",
+        larger,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
+    out, _ = process.communicate(timeout=300)
+    assert process.returncode == 2, out
+    assert "cannot be written" in out
+    assert "earlier ones are untouched" in out
+    assert {p: p.stat().st_mtime_ns for p in newest.folder.iterdir()} == before
+    assert not list(checkpoints.glob("unfinished-*"))
+
+    finish(start("dqn", tmp_path / "part", larger))
+    assert final_bytes(tmp_path / "part") == final_bytes(tmp_path / "whole")
