@@ -237,7 +237,7 @@ def _bars(axes: Axes, games: Sequence[str], panel: Bars) -> None:
                 va="center",
                 fontsize=9,
                 # The line at 100 passes behind the figures instead of through them.
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 2.0},
                 zorder=4,
             )
     axes.set_yticks(range(len(games)), [title(game) for game in games])

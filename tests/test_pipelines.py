@@ -15,6 +15,7 @@ import yaml
 
 import actormimic
 from actormimic.checkpoint import load_weights
+from actormimic.report import write_report
 from actormimic.run import main
 
 TINY = {
@@ -120,6 +121,24 @@ def test_another_pipeline_takes_the_runs_they_share(done: Path, capfd):
     assert state(done) == before
     assert capfd.readouterr().out.count("is complete") == 3
     assert not (done / "other" / "report" / "figure7.png").exists()
+
+
+def test_pipelines_together_have_each_table_and_each_run_once(done: Path):
+    folders = []
+    for name in ("first", "second"):
+        folders.append(done / name)
+        folders[-1].mkdir()
+        values = yaml.safe_load((done / "pipeline" / "config.yaml").read_text())
+        (folders[-1] / "config.yaml").write_text(yaml.safe_dump({**values, "shows": ["table1"]}))
+        entries = json.loads((done / "pipeline" / "stages.json").read_text())
+        (folders[-1] / "stages.json").write_text(json.dumps(entries))
+    page = write_report(folders, done / "both").read_text()
+    assert page.count("<h2>Table 1</h2>") == 1
+    assert page.count("<h2>Runs of first and second</h2>") == 1
+    assert page.count("<summary>Settings of ") == 7
+    with (done / "both" / "table.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len({(row["run"], row["game"]) for row in rows}) == len(rows) > 0
 
 
 def test_a_run_that_fails_stops_the_pipeline_and_is_said(tmp_path: Path, capfd):
