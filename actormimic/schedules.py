@@ -48,11 +48,11 @@ _Rising = Annotated[list[_Point], Field(min_length=1), AfterValidator(_rising)]
 
 ScheduledWeight = Annotated[
     Annotated[float, Field(ge=0.0)] | Annotated[_Rising, _values_within(None)],
-    Words("a number, at least 0, or points [agent_steps, number] with rising agent_steps"),
+    Words("a number, at least 0, or rising points [agent_steps, number]"),
 ]
 ScheduledProbability = Annotated[
     Annotated[float, Field(ge=0.0, le=1.0)] | Annotated[_Rising, _values_within(1.0)],
-    Words("a number, 0 to 1, or points [agent_steps, number] with rising agent_steps"),
+    Words("a number, 0 to 1, or rising points [agent_steps, number]"),
 ]
 
 

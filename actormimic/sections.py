@@ -209,23 +209,22 @@ class ActorMimicSettings(Section):
 
 
 class EarlyStoppingSettings(Section):
-    """When a student stops for the sake of transfer (section 5.2: trained too long hurts it).
-
-    Measured in each test epoch: the cross-entropy of eq. 4 minus its floor (the mean divergence
-    from expert to student, nats), averaged over games, on states that the student visits there; it
-    never learns from them. Once it no longer falls, what is still learned holds for the replay
-    memory only.
-    """
+    """When a student stops for the sake of transfer, which long training hurts (section 5.2)."""
 
     patience: Count = 0
     """Test epochs in a row without a new lowest measure after which the run ends, with the weights
-    that had the lowest; 0: train to the end."""
+    that had the lowest; 0: train to the end.
+
+    The measure: the cross-entropy of eq. 4 minus its floor (the mean divergence from expert to
+    student, in nats), averaged over games, on the states that the student visits in a test epoch
+    and never learns from. Once it no longer falls, training fits the replay memory only.
+    """
     min_improvement: Annotated[float, Field(ge=0.0)] = 0.0
     """Nats by which the measure has to fall below the lowest to count as a new lowest."""
 
 
 class SimilaritySettings(Section):
-    """How like each source game a target is, in the source network's features, before transfer."""
+    """How like each source game the target is in the source network's features beforehand."""
 
     agent_steps: Count = 1_000
     """agent_steps per game whose states are compared; 0: no comparison."""
