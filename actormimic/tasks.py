@@ -213,7 +213,8 @@ def _report_similarities(settings: TransferRun, folder: Path, say: Say) -> None:
     path = folder / SIMILARITY_NAME
     if settings.similarity.agent_steps == 0 or path.is_file():
         return
-    source, target = load(settings.source), settings.games[0]
+    device, precision = choose_device(settings.device), PRECISIONS[settings.precision]
+    source, target = load(settings.source, str(device), precision), settings.games[0]
     rows = source_similarities(
         source,
         target,
