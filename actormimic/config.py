@@ -20,6 +20,7 @@ from actormimic.sections import (
     Count,
     DescentSettings,
     DqnSettings,
+    EarlyStoppingSettings,
     EnvironmentSettings,
     EvaluationSettings,
     ExpertFile,
@@ -33,6 +34,7 @@ from actormimic.sections import (
     ProcessSettings,
     ReplaySettings,
     Section,
+    SimilaritySettings,
     TrainingSettings,
 )
 
@@ -46,6 +48,7 @@ __all__ = [
     "DescentSettings",
     "DqnRun",
     "DqnSettings",
+    "EarlyStoppingSettings",
     "EnvironmentSettings",
     "EvaluateRun",
     "EvaluationSettings",
@@ -65,6 +68,7 @@ __all__ = [
     "ReplaySettings",
     "RunSettings",
     "Section",
+    "SimilaritySettings",
     "TrainingSettings",
     "TransferRun",
     "merge",
@@ -193,6 +197,7 @@ class TransferRun(OneGameSettings):
     """The paper drops the softmax layer; the authors' code keeps it, masked."""
     freeze: list[Literal["conv1", "conv2", "conv3", "conv4", "fc1", "fc2"]] = Field(default=[])
     """Layers whose transferred weights stay as they are."""
+    similarity: SimilaritySettings = SimilaritySettings()
     dqn: DqnSettings = DqnSettings()
 
     @model_validator(mode="after")
@@ -220,6 +225,7 @@ class ActorMimicRun(LearningSettings):
     of each output]}``, where the game's action set or the file does not say it.
     """
     expert_training: ExpertTrainingSettings = ExpertTrainingSettings()
+    early_stopping: EarlyStoppingSettings = EarlyStoppingSettings()
 
     @field_validator("experts")
     @classmethod
@@ -234,6 +240,19 @@ class ActorMimicRun(LearningSettings):
             extra = sorted(set(self.experts) - set(self.games))
             if extra:
                 raise ValueError(f"experts names {extra[0]}; allowed: {', '.join(self.games)}")
+        if self.early_stopping.patience:
+            period = self.evaluation.every_agent_steps
+            if period > self.training.agent_steps:
+                raise ValueError(
+                    f"early_stopping.patience is {self.early_stopping.patience}, and no test epoch "
+                    f"comes within training.agent_steps ({self.training.agent_steps}); allowed: 0, "
+                    f"or evaluation.every_agent_steps (now {period}) up to that"
+                )
+        for game in self.actor_mimic.game_weights:
+            if game not in self.games:
+                raise ValueError(
+                    f"actor_mimic.game_weights names {game}; allowed: {', '.join(self.games)}"
+                )
         return self
 
 

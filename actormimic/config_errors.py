@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from actormimic.config import OneGameSettings, RunSettings, task_models
+from actormimic.schedules import Words
 
 _SHOWN_CHARACTERS = 80
 _PLAIN_TYPES = {
@@ -129,6 +130,8 @@ def nearest(name: Any, known: Sequence[str]) -> str:
 
 def describe_allowed(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     """In words, the values that a setting of this type takes."""
+    if said := next((m.words for m in metadata if isinstance(m, Words)), None):
+        return str(said)
     origin, arguments = get_origin(annotation), get_args(annotation)
     if hasattr(annotation, "__metadata__"):
         inner = annotation.__metadata__

@@ -163,8 +163,9 @@ class ImitationProbe:
     @torch.no_grad()
     def __call__(self, frames: Frames, game_index: GameIndex) -> None:
         """Look at these states, if it is their turn."""
+        # The first call counts, so that the shortest test epoch has states to look at.
         self._calls += 1
-        if self._calls % self._period:
+        if (self._calls - 1) % self._period:
             return
         logits = self._student(frames, game_index).cpu().double()
         expert_q = self._experts(frames, game_index).cpu().double()

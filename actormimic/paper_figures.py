@@ -6,7 +6,7 @@ Table 1's percentages as bars, figure 7 the learning curves behind Table 2.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +18,10 @@ from actormimic.paper_scores import (
     network_score,
     transfers,
 )
-from actormimic.paper_tables import amn_runs, percent, table1_scores
+from actormimic.paper_tables import amn_runs, table1_scores
 from actormimic.plots import Band, Bars, Panel, draw_bars, draw_panels
 from actormimic.published import TABLE1_PERCENT, TABLE2, TABLE2_AGENT_STEPS
-from actormimic.records import EpochScore, Group, Run
+from actormimic.records import EpochScore, Group
 
 _EVERY_FIGURE = tuple(f"figure{number}" for number in range(1, 8))
 
@@ -90,9 +90,9 @@ def _training_curves(group: Group, name: str, path: Path) -> str:
     figure = _CURVES[name]
     kinds = by_kind(group)
     needed = kinds.get(_NEEDED[name], [])
-    amn = kinds.get("AMN", []) or kinds.get("AMN-feature", [])
     games = list(dict.fromkeys(game for run in needed for game in run.games))
     panels = []
+    counts: dict[str, int] = {}
     length = max((run.config["training"]["agent_steps"] for run in needed), default=0)
     for game in games:
         bands = []
@@ -106,6 +106,7 @@ def _training_curves(group: Group, name: str, path: Path) -> str:
             cut = [[e for e in epochs if e.agent_steps <= 1.01 * length] for epochs in networks]
             if band := _band(label, cut):
                 bands.append(band)
+                counts[label] = max(counts.get(label, 0), sum(1 for epochs in cut if epochs))
         lines = {}
         if expert := network_score(expert_networks(group, game)):
             lines = {"DQN mean": expert.mean, "DQN max": expert.highest}
@@ -124,19 +125,20 @@ def _training_curves(group: Group, name: str, path: Path) -> str:
     _write_csv(path, panels)
     return (
         f"{figure.about}: test reward after each training epoch, with the mean (last ten test "
-        f"epochs) and the max of the experts. {_networks(amn or needed)}"
+        f"epochs) and the max of the experts. {_networks(counts)}"
     )
 
 
 def _transfer_curves(group: Group, path: Path) -> str:
     panels = []
-    networks = 0
+    counts: dict[str, int] = {}
     for game, of_game in transfers(group).items():
         bands = []
         for name, runs in of_game.items():
-            networks = max(networks, len(runs))
-            if band := _band(name, [run.test_epochs(game) for run in runs]):
+            tested = [run.test_epochs(game) for run in runs]
+            if band := _band(name, tested):
                 bands.append(band)
+                counts[name] = max(counts.get(name, 0), sum(1 for epochs in tested if epochs))
         if not bands:
             continue
         longest = max(band.x[-1] for band in bands)
@@ -149,42 +151,63 @@ def _transfer_curves(group: Group, path: Path) -> str:
         return ""
     draw_panels(path, panels, x_label="agent_steps", y_label="average reward per episode")
     _write_csv(path, panels)
-    each = f"{networks} network{'s' if networks != 1 else ''} each"
-    return f"learning curves of the DQNs of Table 2 by what they started from ({each})."
+    return f"learning curves of the DQNs of Table 2 by what they started from. {_networks(counts)}"
 
 
 def _bars(group: Group, path: Path) -> str:
-    scores = table1_scores(group)
-    ours: dict[str, tuple[float | None, float | None]] = {}
-    for game, (expert, student) in scores.items():
-        if expert is not None:
-            ours[game] = (
-                percent(student.mean, expert.mean),
-                percent(student.highest, expert.highest),
-            )
-    games = [game for game, pair in ours.items() if any(value is not None for value in pair)]
+    shares: dict[str, list[_Share]] = {}
+    for game, (expert, student) in table1_scores(group).items():
+        if expert is not None and expert.mean > 0 and expert.highest > 0:
+            shares[game] = [
+                _share(student.means, expert.mean),
+                _share(student.maxima, expert.highest),
+            ]
+    games = list(shares)
     if not games:
         return ""
-    panels = [
-        Bars(
-            f"relative {what} reward",
-            {
-                "ours": [ours[game][side] for game in games],
-                "paper": [
-                    TABLE1_PERCENT[game][side] if game in TABLE1_PERCENT else None for game in games
-                ],
-            },
-        )
-        for side, what in enumerate(("mean", "max"))
-    ]
+    panels = []
+    for side, what in enumerate(("mean", "max")):
+        series: dict[str, list[float | None]] = {"ours": [shares[g][side].value for g in games]}
+        published = [TABLE1_PERCENT[g][side] if g in TABLE1_PERCENT else None for g in games]
+        if any(value is not None for value in published):
+            series["paper"] = published
+        intervals = {"ours": [shares[game][side].interval for game in games]}
+        panels.append(Bars(f"relative {what} reward", series, intervals))
     draw_bars(path, games, panels, x_label="100% x AMN / DQN", reference=100)
-    rows = [[game, *ours[game], *TABLE1_PERCENT.get(game, (None, None))] for game in games]
-    header = ["game", "mean_percent", "max_percent", "paper_mean_percent", "paper_max_percent"]
+    rows = [
+        [
+            game,
+            *(
+                part
+                for share in shares[game]
+                for part in (share.value, *(share.interval or [None] * 2))
+            ),
+            *TABLE1_PERCENT.get(game, (None, None)),
+        ]
+        for game in games
+    ]
+    header = ["game"]
+    for what in ("mean_percent", "max_percent"):
+        header += [what, f"{what}_low", f"{what}_high"]
+    header += ["paper_mean_percent", "paper_max_percent"]
     path.with_suffix(".csv").write_text(csv_text(header, rows), encoding="utf-8")
     return (
         "mean (left) and max (right) reward of the Actor-Mimic network in percent of the expert's, "
-        f"as in Table 1. {_networks(amn_runs(group))}"
+        f"as in Table 1. {_networks({'AMN': len(amn_runs(group))}, 'whiskers')}"
     )
+
+
+@dataclass(frozen=True)
+class _Share:
+    """A bar of figure 6: percent of the expert, and its interval over networks."""
+
+    value: float
+    interval: tuple[float, float] | None
+
+
+def _share(student: Sequence[float], expert: float) -> _Share:
+    shares = [100 * value / expert for value in student]
+    return _Share(sum(shares) / len(shares), bootstrap_interval([shares]))
 
 
 def _band(label: str, networks: Sequence[Sequence[EpochScore]]) -> Band | None:
@@ -205,11 +228,14 @@ def _band(label: str, networks: Sequence[Sequence[EpochScore]]) -> Band | None:
     return Band(label, steps, means, spread)
 
 
-def _networks(runs: Sequence[Run]) -> str:
-    count = len(runs)
-    if count < 2:
-        return "One network."
-    return f"Averaged over {count} networks; shaded: 95% bootstrap interval over them."
+def _networks(counts: Mapping[str, int], drawn: str = "shaded") -> str:
+    """How many networks each curve or bar averages, and how their interval is drawn, if it is."""
+    if all(count < 2 for count in counts.values()):
+        return "One network each." if len(counts) > 1 else "One network."
+    averaged = ", ".join(
+        f"{name} over {count} network{'s' if count > 1 else ''}" for name, count in counts.items()
+    )
+    return f"Averaged: {averaged}; {drawn}: 95% bootstrap interval over several networks."
 
 
 def _write_csv(path: Path, panels: Sequence[Panel]) -> None:

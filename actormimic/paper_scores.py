@@ -15,6 +15,7 @@ from actormimic.aggregates import Pooled, pooled
 from actormimic.config_files import read_config
 from actormimic.published import INITIALIZATIONS
 from actormimic.records import EpochScore, Group, Run
+from actormimic.schedules import largest
 
 LAST_EPOCHS = 10
 COLUMNS = 10
@@ -76,7 +77,7 @@ def kind(run: Run, others: Sequence[Run] = ()) -> str:
     if run.task == "multitask_dqn":
         return "MDQN" if run.config.get("heads") == "shared" else "MCDQN"
     if run.task == "actor_mimic":
-        return "AMN-feature" if run.config["actor_mimic"]["beta"] > 0 else "AMN"
+        return "AMN-feature" if largest(run.config["actor_mimic"]["beta"]) > 0 else "AMN"
     if run.task == "transfer":
         return _initialization(run, others)
     return ""
@@ -95,7 +96,7 @@ def _initialization(run: Run, others: Sequence[Run]) -> str:
         config = read_config(place / "config.yaml")
     if config is None or config.get("task") != "actor_mimic":
         return f"from {place.name}"
-    return "AMN-feature" if config["actor_mimic"]["beta"] > 0 else "AMN-policy"
+    return "AMN-feature" if largest(config["actor_mimic"]["beta"]) > 0 else "AMN-policy"
 
 
 def by_kind(group: Group) -> dict[str, list[Run]]:

@@ -54,7 +54,7 @@ def table1(group: Group) -> list[Section]:
         return []
     rows = []
     for game, (expert, student) in scores.items():
-        rows.append([game, "ours", *_expert_cells(expert), *_student_cells(expert, student)])
+        rows.append([game, "ours", *_cells(expert), *_student_cells(expert, student)])
         rows[-1].append(_from_random(group, game, expert, student))
         published = REFERENCE_SCORES.get(game)
         if published and published.expert_mean is not None and game in TABLE1_PERCENT:
@@ -102,6 +102,33 @@ def baselines(group: Group) -> list[Section]:
         "convolutions. The paper gives curves only (figures 2 and 3)."
     )
     return [Section("Multitask DQN (appendix C)", caption, ["game", "DQN", "AMN", *names], rows)]
+
+
+def reward_variance(group: Group) -> list[Section]:
+    """How steady AMN and experts are: the paper finds the AMN's reward variance lower."""
+    rows = []
+    for game, (expert, student) in table1_scores(group).items():
+        if expert is None:
+            continue
+        spreads = [score.last.std for score in (expert, student)]
+        relative = [
+            f"{100 * score.last.std / abs(score.mean):.0f}%" if score.mean else "-"
+            for score in (expert, student)
+        ]
+        ratio = f"{(spreads[1] / spreads[0]) ** 2:.2f}" if spreads[0] > 0 else "-"
+        episodes = f"{expert.last.episodes} / {student.last.episodes}"
+        variances = [_digits(spread**2) for spread in spreads]
+        rows.append([game, *variances, ratio, *relative, episodes])
+    if not rows:
+        return []
+    caption = (
+        f"Variance of an episode's raw reward over all episodes of the last {LAST_EPOCHS} test "
+        "epochs, of all networks together, and the standard deviation in percent of the mean. "
+        "Section 5.1 of the paper reports a noticeably lower variance of the AMN in every game but "
+        "atlantis and pong; a network that scores less also varies less, hence the percentages."
+    )
+    header = ["game", "DQN variance", "AMN variance", "AMN/DQN", "DQN std/mean", "AMN std/mean"]
+    return [Section("Reward variance", caption, [*header, "episodes, DQN / AMN"], rows)]
 
 
 def human_scores(group: Group, human: HumanColumn = "nature") -> list[Section]:
@@ -155,7 +182,7 @@ def table2(group: Group) -> list[Section]:
         if not any(value is not None for columns in means.values() for value in columns):
             continue
         period = next(iter(curves.values()))[0].period
-        sections.append(_table2_of(game, means, period))
+        sections.append(_table2_of(game, curves, means, period))
         summary += _transfer_rows(game, curves, means, period)
     if not sections:
         return []
@@ -170,9 +197,48 @@ def table2(group: Group) -> list[Section]:
     return [*sections, Section("Transfer in short", caption, header, summary)]
 
 
-def _table2_of(game: str, means: dict[str, list[float | None]], period: float) -> Section:
+def similarities(group: Group) -> list[Section]:
+    """Which source games each target is like, as the transfers reported before they began."""
+    rows = []
+    for game, of_game in transfers(group).items():
+        for name, runs in of_game.items():
+            found = next((run.similarity for run in runs if run.similarity), [])
+            for row in found:
+                cells = [row["game"], f"{row['cka']:.3f}", f"{row['explained']:.3f}"]
+                rows.append([game, name, *cells])
+    if not rows:
+        return []
+    caption = (
+        "In the features of the source network's last hidden layer, over states of the source game "
+        "as that network plays it and of the target under random play, before transfer. CKA: "
+        "linear CKA (Kornblith et al. 2019) of the features' covariances, 1 where they vary alike; "
+        "explained: share of the target's variance within the principal directions that hold most "
+        "of the source's (similarity.variance). The states of one network of each start."
+    )
+    header = ["target", "start", "source game", "CKA", "explained"]
+    return [Section("Similarity of source and target games", caption, header, rows)]
+
+
+def _table2_of(
+    game: str,
+    curves: dict[str, list[LearningCurve]],
+    means: dict[str, list[float | None]],
+    period: float,
+) -> Section:
     header = ["start", *(_steps(period * (number + 1)) for number in range(10))]
-    rows = [[name, *cells] for name, cells in _bold_best(means).items()]
+    rows = []
+    for name, cells in _bold_best(means).items():
+        rows.append([name, *cells])
+        intervals = [
+            bootstrap_interval([[value for value in column if value is not None]])
+            if any(value is not None for value in column)
+            else None
+            for column in zip(*(curve.columns for curve in curves[name]), strict=True)
+        ]
+        if any(intervals):
+            rows.append(
+                [f"{name}, 95% interval", *(_interval(i).strip() or "-" for i in intervals)]
+            )
     if game in TABLE2:
         published: dict[str, list[float | None]] = {
             name: list(values) for name, values in TABLE2[game].items()
@@ -181,7 +247,8 @@ def _table2_of(game: str, means: dict[str, list[float | None]], period: float) -
         rows += [[f"{name} (paper)", *cells] for name, cells in printed.items()]
     caption = (
         f"Average test reward of the test epochs within each {_steps(period)} agent_steps, mean "
-        "over networks; the best start of each column in bold."
+        "over networks; the best start of each column in bold. Where a start has several networks, "
+        f"below it the interval over them; {INTERVALS}."
     )
     if game in TABLE2 and period != TABLE2_AGENT_STEPS:
         caption += (
@@ -234,15 +301,18 @@ def _transfer_rows(
     return rows
 
 
-def _expert_cells(score: NetworkScore | None) -> list[str]:
-    return ["-", "-"] if score is None else [_with_spread(score), _digits(score.highest)]
+def _cells(score: NetworkScore | None) -> list[str]:
+    """Mean and max, each with its interval where there are several networks."""
+    if score is None:
+        return ["-", "-"]
+    return [
+        _with_spread(score) + _interval(bootstrap_interval([score.means])),
+        _digits(score.highest) + _interval(bootstrap_interval([score.maxima])),
+    ]
 
 
 def _student_cells(expert: NetworkScore | None, student: NetworkScore) -> list[str]:
-    cells = [
-        _with_spread(student) + _interval(bootstrap_interval([student.means])),
-        _digits(student.highest) + _interval(bootstrap_interval([student.maxima])),
-    ]
+    cells = _cells(student)
     if expert is None:
         return [*cells, "-", "-"]
     shares = (percent(student.mean, expert.mean), percent(student.highest, expert.highest))
@@ -299,9 +369,9 @@ def all_sections(group: Group) -> list[Section]:
     sections: list[Section] = []
     shows = set(group.shows)
     if not shows or shows - {"table2", "figure7"}:
-        sections += table1(group) + human_scores(group)
+        sections += table1(group) + reward_variance(group) + human_scores(group)
     if not shows or {"figure2", "figure3"} & shows:
         sections += baselines(group)
     if not shows or {"table2", "figure7"} & shows:
-        sections += table2(group)
+        sections += table2(group) + similarities(group)
     return sections

@@ -77,6 +77,7 @@ def draw_losses(path: Path, runs: Sequence[Curves]) -> bool:
         "update/loss": "Loss",
         "update/policy_loss": "Policy loss",
         "update/feature_loss": "Feature loss",
+        "test/excess": "Divergence from the experts in test epochs (nats)",
     }
     logged = [name for name in names if any(run.series(name)[0] for run in runs)]
     if not logged:
@@ -107,10 +108,13 @@ def draw_shares(path: Path, labels: Sequence[str], shares: Sequence[dict[str, fl
     _bars(
         axes,
         games,
-        {
-            label: [share.get(game) for game in games]
-            for label, share in zip(labels, shares, strict=True)
-        },
+        Bars(
+            "",
+            {
+                label: [share.get(game) for game in games]
+                for label, share in zip(labels, shares, strict=True)
+            },
+        ),
     )
     axes.axvline(100, color=_EXPERT, linestyle="--", linewidth=1.2)
     axes.axvline(0, color=_RANDOM, linewidth=1.2)
@@ -151,6 +155,8 @@ class Bars:
     heading: str
     series: dict[str, list[float | None]]
     """Label -> value for each game; None for no bar."""
+    intervals: dict[str, list[tuple[float, float] | None]] = field(default_factory=dict)
+    """Label -> whisker for each game; None, or no list, for none."""
 
 
 def draw_panels(
@@ -179,7 +185,10 @@ def draw_panels(
                 axes.fill_between(x, *band.spread, color=color, alpha=0.18, linewidth=0)
         for (label, level), style in zip(panel.lines.items(), ("--", ":"), strict=False):
             axes.axhline(level, color=_EXPERT, linestyle=style, linewidth=1.2, label=label)
-        axes.set_ylabel(y_label)
+        axes.yaxis.set_major_formatter(EngFormatter(sep=""))
+        place = axes.get_subplotspec()
+        if place is not None and place.is_first_col():
+            axes.set_ylabel(y_label)
     _finish(figure, axes_of, path, x_label=x_label)
 
 
@@ -194,7 +203,7 @@ def draw_bars(
     for panel, axes in zip(panels, axes_of, strict=True):
         _style(axes)
         axes.grid(visible=False, axis="y")
-        _bars(axes, games, panel.series)
+        _bars(axes, games, panel)
         axes.axvline(reference, color=_EXPERT, linestyle="--", linewidth=1.2)
         axes.set_title(panel.heading)
         axes.set_xlabel(x_label)
@@ -202,20 +211,39 @@ def draw_bars(
     figure.savefig(path, dpi=DPI)
 
 
-def _bars(axes: Axes, games: Sequence[str], series: dict[str, list[float | None]]) -> None:
-    """Bars of each series side by side, each with its percentage."""
-    height = 0.8 / len(series)
+def _bars(axes: Axes, games: Sequence[str], panel: Bars) -> None:
+    """Bars of each series side by side, each with its percentage behind bar and whisker."""
+    height = 0.8 / len(panel.series)
     for number, (color, (label, given)) in enumerate(
-        zip(_cycle(len(series)), series.items(), strict=True)
+        zip(_cycle(len(panel.series)), panel.series.items(), strict=True)
     ):
         places = [index + (number + 0.5) * height - 0.4 for index, _ in enumerate(games)]
         values = [math.nan if value is None else value for value in given]
-        bars = axes.barh(places, values, height=0.92 * height, color=color, label=label)
-        texts = ["" if math.isnan(value) else f"{value:.0f}%" for value in values]
-        axes.bar_label(bars, labels=texts, padding=4, fontsize=9)
+        axes.barh(places, values, height=0.92 * height, color=color, label=label)
+        whiskers = panel.intervals.get(label) or [None] * len(games)
+        for place, value, whisker in zip(places, values, whiskers, strict=True):
+            if math.isnan(value):
+                continue
+            ends = whisker or (value, value)
+            if whisker:
+                axes.plot(whisker, [place, place], color=_EXPERT, linewidth=1.2)
+            left = value < 0
+            axes.annotate(
+                f"{value:.0f}%",
+                (min(value, *ends) if left else max(value, *ends), place),
+                xytext=(-4 if left else 4, 0),
+                textcoords="offset points",
+                ha="right" if left else "left",
+                va="center",
+                fontsize=9,
+                # The line at 100 passes behind the figures instead of through them.
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 2.0},
+                zorder=4,
+            )
     axes.set_yticks(range(len(games)), [title(game) for game in games])
-    axes.invert_yaxis()
-    axes.margins(x=0.12)
+    axes.set_ylim(len(games) - 0.5, -0.5)
+    # Annotations do not count for the limits: the longest needs room.
+    axes.margins(x=0.18)
 
 
 def title(game: str) -> str:
@@ -301,7 +329,7 @@ def add_legend(figure: Figure, panels: list[Axes]) -> None:
             list(entries.values()),
             list(entries),
             loc="outside lower center",
-            ncols=min(4, len(entries)),
+            ncols=min(5, len(entries)),
             frameon=False,
             fontsize=9,
         )

@@ -1,4 +1,4 @@
-"""The feature regression networks f_i of equation 5, one linear map per game, computed together."""
+"""The feature regression networks f_i of equation 5, one per game, computed together."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-__all__ = ["GroupedLinear"]
+__all__ = ["GroupedLinear", "GroupedMlp"]
 
 
 class GroupedLinear(nn.Module):
@@ -76,3 +76,29 @@ class GroupedLinear(nn.Module):
 
     def extra_repr(self) -> str:
         return f"groups={self.groups}, in_features={self.in_features}, widths={self.widths}"
+
+
+class GroupedMlp(nn.Module):
+    """Per game a hidden layer (ReLU) and a linear map, for rows ordered as in `GroupedLinear`.
+
+    Args:
+        groups, in_features, out_features: As there.
+        hidden_features: width of the hidden layer; None for that of ``in_features``.
+    """
+
+    def __init__(
+        self,
+        groups: int,
+        in_features: int,
+        out_features: int | Sequence[int],
+        hidden_features: int | None = None,
+    ) -> None:
+        super().__init__()
+        width = in_features if hidden_features is None else hidden_features
+        self.hidden = GroupedLinear(groups, in_features, width)
+        self.output = GroupedLinear(groups, width, out_features)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Project ``[B, in_features]`` to ``[B, out_features]``, each row by its game's network."""
+        projected: Tensor = self.output(torch.relu(self.hidden(features)))
+        return projected

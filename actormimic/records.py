@@ -44,6 +44,8 @@ class Run:
     """``results.json``; None while the run is going."""
     experts: dict[str, Run | None] = field(default_factory=dict)
     """Game -> the run that trained its teacher; None for a teacher that is only a file."""
+    similarity: list[dict[str, Any]] = field(default_factory=list)
+    """Of a transfer: how like its target each source game is, the most similar first."""
 
     @property
     def task(self) -> str:
@@ -157,7 +159,8 @@ def _read_run(folder: Path, label: str) -> Run:
         # A teacher's folder that is not there any more leaves its last test epoch in the results.
         trained = (place / "config.yaml").is_file()
         experts[game] = _read_run(place, place.resolve().name) if trained else None
-    return Run(label, folder, config, metrics, read, experts)
+    similarity = _read_json(folder / "similarity.json", {"rows": []})["rows"]
+    return Run(label, folder, config, metrics, read, experts, similarity)
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

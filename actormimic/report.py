@@ -75,9 +75,10 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
         if group.folder or len(group.runs) > 1:
             sections += all_sections(group)
             pictures += draw_paper(group, out, prefix)
-        if group.folder:
-            sections.append(_what_ran(group))
-    runs = [run for group in groups for run in group.runs]
+    # Pipelines that have runs in common have tables in common.
+    sections = [section for n, section in enumerate(sections) if section not in sections[:n]]
+    sections += _what_ran([group for group in groups if group.folder])
+    runs = _each_once(groups)
     (out / "table.md").write_text(markdown(sections, pictures), encoding="utf-8")
     (out / "table.csv").write_text(_csv(runs), encoding="utf-8")
     names = [g.label if g.folder else " and ".join(r.label for r in g.runs) for g in groups]
@@ -171,10 +172,18 @@ def _sections(runs: Sequence[Run]) -> list[Section]:
     return sections
 
 
-def _what_ran(group: Group) -> Section:
-    """The group's runs with their length, time and machine."""
+def _each_once(groups: Sequence[Group]) -> list[Run]:
+    """The groups' runs; one that several have is there once."""
+    return list({run.folder.resolve(): run for group in groups for run in group.runs}.values())
+
+
+def _what_ran(groups: Sequence[Group]) -> list[Section]:
+    """The groups' runs, each once, with their length, time and machine."""
+    runs = _each_once(groups)
+    if not runs:
+        return []
     rows = []
-    for run in group.runs:
+    for run in runs:
         done = run.metrics[-1]["agent_steps"] if run.metrics else 0
         results = run.results or {}
         seconds = duration(results["seconds"]) if results else "still going"
@@ -184,10 +193,11 @@ def _what_ran(group: Group) -> Section:
                 results.get("machine", "-"),
             ]
         )
-    total = sum(run.results["seconds"] for run in group.runs if run.results)
+    total = sum(run.results["seconds"] for run in runs if run.results)
     caption = f"{len(rows)} runs, {duration(total)} of running time in all (their experts' aside)."
     header = ["run", "task", "seed", "agent_steps per game", "running time", "machine"]
-    return Section(f"Runs of {group.label}", caption, header, rows)
+    heading = f"Runs of {' and '.join(group.label for group in groups)}"
+    return [Section(heading, caption, header, rows)]
 
 
 def _cells(results: dict[str, Any]) -> tuple[list[str], list[list[str]]]:

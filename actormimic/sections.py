@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from actormimic.games import canonical_name
+from actormimic.schedules import ScheduledProbability, ScheduledWeight
 
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -180,18 +183,53 @@ class ActorMimicSettings(Section):
     """tau of eq. 3."""
     objective: Literal["cross_entropy", "kl", "reverse_kl", "mse"] = "cross_entropy"
     """Policy objective: eq. 4, or one of the alternatives people compare with."""
-    beta: Annotated[float, Field(ge=0.0)] = 0.0
-    """Weight of the feature regression in eq. 6; 0 leaves it out."""
+    beta: ScheduledWeight = 0.0
+    """Weight of the feature regression in eq. 6, or a schedule of it; 0 leaves it out."""
+    game_weights: dict[str, ScheduledWeight] = Field(default={})
+    """Per game a factor on the losses of its rows, or a schedule of it; 1 for games not named."""
+    feature_head: Literal["linear", "mlp"] = "linear"
+    """f_i of eq. 5: ``linear``, the paper's, or ``mlp``: one hidden layer (ReLU) as wide as the
+    student's features."""
     feature_factor: PositiveFloat = 1.0
     """1 for eq. 5 as printed, 0.5 for the authors' code."""
     reduction: Literal["sum", "mean"] = "sum"
     """Sum over a batch's rows, or their mean."""
     acting: Literal["student", "expert", "mixture"] = "student"
     """Who acts while training."""
-    expert_share: Probability = 0.5
-    """With ``mixture``: share of decisions that the expert takes."""
+    expert_share: ScheduledProbability = 0.5
+    """With ``mixture``: share of decisions that the expert takes. A schedule that falls from 1 to 0
+    is that of DAgger (Ross, Gordon and Bagnell 2011)."""
     selection: Literal["argmax", "sample"] = "argmax"
     """The student's non-random action: greedy (authors) or drawn from its softmax."""
+
+    @field_validator("game_weights")
+    @classmethod
+    def _canonical_games(cls, weights: dict[str, Any]) -> dict[str, Any]:
+        return {canonical_name(game): weight for game, weight in weights.items()}
+
+
+class EarlyStoppingSettings(Section):
+    """When a student stops for the sake of transfer, which long training hurts (section 5.2)."""
+
+    patience: Count = 0
+    """Test epochs in a row without a new lowest measure after which the run ends, with the weights
+    that had the lowest; 0: train to the end.
+
+    The measure: the cross-entropy of eq. 4 minus its floor (the mean divergence from expert to
+    student, in nats), averaged over games, on the states that the student visits in a test epoch
+    and never learns from. Once it no longer falls, training fits the replay memory only.
+    """
+    min_improvement: Annotated[float, Field(ge=0.0)] = 0.0
+    """Nats by which the measure has to fall below the lowest to count as a new lowest."""
+
+
+class SimilaritySettings(Section):
+    """How like each source game the target is in the source network's features beforehand."""
+
+    agent_steps: Count = 1_000
+    """agent_steps per game whose states are compared; 0: no comparison."""
+    variance: Annotated[float, Field(gt=0.0, le=1.0)] = 0.95
+    """Share of a source's variance that its principal directions are to hold (``explained``)."""
 
 
 class EvaluationSettings(Section):

@@ -36,13 +36,15 @@ from actormimic.experts import load as load_expert
 from actormimic.games import minimal_actions
 from actormimic.learners.actor_mimic import ActorMimicLearner
 from actormimic.learners.dqn import DqnLearner
-from actormimic.networks import NUM_ACTIONS, PRECISIONS, AtariNetwork, seeded_network
+from actormimic.networks import PRECISIONS, seeded_network
 from actormimic.pipelines import run_pipeline
-from actormimic.policy import NetworkPolicy, Policy, RandomPolicy, load, weights_path
+from actormimic.policy import NetworkPolicy, Policy, RandomPolicy, load
 from actormimic.randomness import Stream, derive_seed
 from actormimic.report import table, write_report
 from actormimic.run_folder import write_json
-from actormimic.training import Learner, TestEpoch, train
+from actormimic.stopping import EarlyStopping
+from actormimic.training import STOPPING_MEASURE, Learner, Trained, train
+from actormimic.transfer import SIMILARITY_NAME, source_similarities, transfer_weights
 
 Say = Callable[[str], None]
 
@@ -147,14 +149,22 @@ def _actor_mimic(settings: ActorMimicRun, folder: Path, say: Say) -> None:
     say(f"student: one network learns {', '.join(settings.games)}")
     # Test epochs play greedily (but for epsilon), whatever ``selection`` says of the training.
     student = NetworkPolicy(network, settings.games, action_sets)
-    trained = _train(settings, folder, learner, student)
+
+    def make_probe() -> ImitationProbe:
+        temperature = settings.actor_mimic.temperature
+        return ImitationProbe(student.outputs, experts.outputs, settings.games, temperature)
+
+    stopping = None
+    if settings.early_stopping.patience:
+        stopping = EarlyStopping(settings.early_stopping)
+    trained = _train(settings, folder, learner, student, make_probe, stopping)
+    if trained.stopped_early:
+        say(
+            f"stopped after {trained.agent_steps:,} agent steps: the test epochs' states are no "
+            f"longer imitated better; the weights are those of the best test epoch"
+        )
     began = time.monotonic()
-    probe = ImitationProbe(
-        student.outputs,
-        experts.outputs,
-        settings.games,
-        settings.actor_mimic.temperature,
-    )
+    probe = make_probe()
     say("test epochs: random play, experts, student")
     scores = {
         "random": _test_epoch(settings, _random_play(settings)),
@@ -164,7 +174,8 @@ def _actor_mimic(settings: ActorMimicRun, folder: Path, say: Say) -> None:
     rows = _rows(settings.games, scores)
     for row in rows:
         row.update(probe.results()[row["game"]])
-    _finish(settings, folder, rows, trained + time.monotonic() - began, say)
+    seconds = trained.seconds + time.monotonic() - began
+    _finish(settings, folder, rows, seconds, say, trained.agent_steps)
 
 
 def _q_learning(settings: DqnRun | MultitaskDqnRun | TransferRun, folder: Path, say: Say) -> None:
@@ -183,6 +194,7 @@ def _q_learning(settings: DqnRun | MultitaskDqnRun | TransferRun, folder: Path, 
         if settings.source != "random":
             transfer_weights(network, Path(settings.source), settings.output_layer, action_sets[0])
             say(f"starting from {settings.source}")
+            _report_similarities(settings, folder, say)
     learner = DqnLearner(
         network.to(device), settings.games, action_sets, settings.dqn, settings.optimizer, frozen
     )
@@ -192,57 +204,28 @@ def _q_learning(settings: DqnRun | MultitaskDqnRun | TransferRun, folder: Path, 
         "random": _test_epoch(settings, _random_play(settings)),
         "student": _test_epoch(settings, learner.policy),
     }
-    seconds = trained + time.monotonic() - began
-    _finish(settings, folder, _rows(settings.games, scores), seconds, say)
+    seconds = trained.seconds + time.monotonic() - began
+    _finish(settings, folder, _rows(settings.games, scores), seconds, say, trained.agent_steps)
 
 
-def transfer_weights(
-    network: AtariNetwork, source: Path, output_layer: str, actions: tuple[int, ...]
-) -> None:
-    """Put an Actor-Mimic network's layers into ``network`` (section 3.4).
-
-    Args:
-        network: What the new game starts from; all layers but the output are replaced.
-        source: The Actor-Mimic network's weights file or run folder.
-        output_layer: ``reinitialize`` leaves the output as it is, ``keep`` takes it over; a head
-            with units for the valid ``actions`` only takes their rows.
-
-    Raises:
-        ValueError: the two networks differ in a layer's shape or in the first one's padding, or an
-            output layer is to be kept that has no unit for one of the actions.
-    """
-    tensors, header = load_weights(weights_path(source))
-    padding = header.network.get("conv1_padding")
-    if padding != network.settings.conv1_padding:
-        raise ValueError(
-            f"{source} has network.conv1_padding {padding}; expected "
-            f"{network.settings.conv1_padding}, or its first layer would compute something else"
-        )
-    units = list(range(NUM_ACTIONS))
-    if header.network.get("outputs") == "valid":
-        units = list(header.action_sets[0])
-    wanted = list(actions) if network.settings.outputs == "valid" else list(range(NUM_ACTIONS))
-    if output_layer == "keep" and not set(wanted) <= set(units):
-        raise ValueError(
-            f"output_layer is 'keep', but {source} has output units for {len(units)} actions only; "
-            "allowed: reinitialize"
-        )
-    own = network.state_dict()
-    taken = {}
-    for name, tensor in tensors.items():
-        if name.startswith("output."):
-            if output_layer == "reinitialize":
-                continue
-            tensor = tensor[[units.index(action) for action in wanted]]
-        if name not in own or own[name].shape != tensor.shape:
-            expected = tuple(own[name].shape) if name in own else "no such layer"
-            raise ValueError(
-                f"{source}: {name} has shape {tuple(tensor.shape)}; expected {expected} "
-                f"(network.size {network.settings.size})"
-            )
-        taken[name] = tensor.float()
-    own.update(taken)
-    network.load_state_dict(own)
+def _report_similarities(settings: TransferRun, folder: Path, say: Say) -> None:
+    """Say, before the DQN begins, how like the target each source game is, and write it down."""
+    path = folder / SIMILARITY_NAME
+    if settings.similarity.agent_steps == 0 or path.is_file():
+        return
+    device, precision = choose_device(settings.device), PRECISIONS[settings.precision]
+    source, target = load(settings.source, str(device), precision), settings.games[0]
+    rows = source_similarities(
+        source,
+        target,
+        settings.similarity,
+        settings.evaluation,
+        settings.environment,
+        settings.seed,
+    )
+    write_json(path, {"target": target, "source": settings.source, "rows": rows})
+    listed = ", ".join(f"{row['game']} {row['cka']:.2f} / {row['explained']:.2f}" for row in rows)
+    say(f"similarity of {target} to the source games (CKA / explained variance): {listed}")
 
 
 def _evaluated(settings: EvaluateRun, device: str = "cpu") -> Policy | None:
@@ -270,19 +253,35 @@ def _evaluate(settings: EvaluateRun, folder: Path, say: Say) -> None:
 
 
 def _train(
-    settings: LearningSettings, folder: Path, learner: Learner, policy: NetworkPolicy
-) -> float:
-    """Train to the end and write the final weights; the seconds it took, interruptions aside."""
+    settings: LearningSettings,
+    folder: Path,
+    learner: Learner,
+    policy: NetworkPolicy,
+    make_probe: Callable[[], ImitationProbe] | None = None,
+    stopping: EarlyStopping | None = None,
+) -> Trained:
+    """Train to the end and write the final weights: where it stopped early, the best ones."""
 
     def test(agent_steps: int, asked_to_stop: Callable[[], bool]) -> dict[str, float]:
         values = {}
-        scores = _test_epoch(settings, policy, None, agent_steps, asked_to_stop)
+        probe = make_probe() if make_probe else None
+        scores = _test_epoch(settings, policy, probe, agent_steps, asked_to_stop)
         for game, score in scores.items():
             summary = score.summary()
             values[f"test/return/{game}"] = summary["mean"]
             values[f"test/return_std/{game}"] = summary["std"]
             values[f"test/episodes/{game}"] = summary["episodes"]
+        if probe is not None:
+            measured = probe.results()
+            for game, found in measured.items():
+                values[f"test/agreement/{game}"] = found["agreement"]
+                values[f"test/excess/{game}"] = found["cross_entropy"] - found["floor"]
+            excess = [values[f"test/excess/{game}"] for game in measured]
+            values[STOPPING_MEASURE] = sum(excess) / len(excess)
         return values
+
+    def path_of(name: str) -> Path:
+        return folder / "checkpoints" / f"{name}.safetensors"
 
     def save_weights(name: str, agent_steps: int) -> None:
         header = WeightsHeader(
@@ -293,13 +292,18 @@ def _train(
             settings=plain_values(settings),
             agent_steps=agent_steps,
         )
-        path = folder / "checkpoints" / f"{name}.safetensors"
-        save_weights_file(path, policy.network.state_dict(), header)
+        # The best weights may come before the first checkpoint.
+        path_of(name).parent.mkdir(parents=True, exist_ok=True)
+        save_weights_file(path_of(name), policy.network.state_dict(), header)
 
-    epoch: TestEpoch = test
-    seconds = train(settings, learner, folder, epoch, save_weights, settings.name)
-    save_weights("final", settings.training.agent_steps)
-    return seconds
+    trained = train(settings, learner, folder, test, save_weights, settings.name, stopping)
+    behind = trained.agent_steps
+    if trained.stopped_early:
+        tensors, header = load_weights(path_of("best"))
+        policy.network.load_state_dict(tensors)
+        behind = header.agent_steps
+    save_weights("final", behind)
+    return trained
 
 
 def _test_epoch(
@@ -337,12 +341,13 @@ def _finish(
     rows: list[dict[str, Any]],
     seconds: float,
     say: Say,
+    agent_steps: int = 0,
 ) -> None:
     """Write results.json and present the run."""
     results = {
         "task": getattr(settings, "task", ""),
         "caption": f"Mean raw return; {epoch_in_words(settings.evaluation, settings.environment)}.",
-        "agent_steps": getattr(getattr(settings, "training", None), "agent_steps", 0),
+        "agent_steps": agent_steps,
         "seconds": round(seconds, 1),
         "machine": machine(choose_device(settings.device)),
         "rows": rows,

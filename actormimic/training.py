@@ -7,9 +7,9 @@ a generator that yields after each step of the pool; logs, test epochs and check
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from actormimic.checkpoint import Checkpoint, CheckpointStore
 from actormimic.config import ExplorationSettings, LearningSettings
 from actormimic.environments import make_env
+from actormimic.interruption import interruptible
 from actormimic.learners.batches import (
     Draws,
     Extras,
@@ -38,6 +39,7 @@ from actormimic.optim import optimizer_tensors, restore_optimizer
 from actormimic.policy import Frames, GameIndex, Policy
 from actormimic.randomness import Stream, derive_pool_seed, generator
 from actormimic.replay import ReplayRing
+from actormimic.stopping import EarlyStopping
 
 
 class Learner(Protocol):
@@ -52,6 +54,10 @@ class Learner(Protocol):
     @property
     def policy(self) -> Policy:
         """Who acts while training."""
+
+    def at(self, agent_steps: int) -> Mapping[str, float]:
+        """Called before each step of the pool: put what is scheduled to where it stands after
+        ``agent_steps`` per game. Gives the values of what may change, for the log."""
 
     def stored_rewards(self, rewards: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Rewards [N] as the ring is to keep them."""
@@ -98,6 +104,7 @@ class Training:
         self.test_is_due = False
         self.counts = np.zeros(len(settings.games), dtype=np.int64)
         self.finished: list[list[float]] = [[] for _ in settings.games]
+        self._scheduled: Mapping[str, float] = {}
         self._sums: dict[str, Tensor] = {}
         self._summed = 0
         self._running = np.zeros(total)
@@ -126,6 +133,7 @@ class Training:
 
     def _step(self) -> None:
         before, updates_before = self.agent_steps, self.updates
+        self._scheduled = self.learner.at(before)
         index = self.env.game_index
         rng = generator(self.settings.seed, Stream.ACTING, self.iteration)
         frames = self._frames
@@ -206,11 +214,17 @@ class Training:
             if returns:
                 values[f"train/return/{name}"] = float(np.mean(returns))
         values["epsilon"] = self.epsilon
+        values.update(self._scheduled)
         self._sums, self._summed = {}, 0
         self.finished = [[] for _ in self.settings.games]
         return values
 
-    def save(self, store: CheckpointStore, log_state: Mapping[str, Any]) -> Path:
+    def save(
+        self,
+        store: CheckpointStore,
+        log_state: Mapping[str, Any],
+        stopping: EarlyStopping | None = None,
+    ) -> Path:
         """Write everything that going on needs."""
         tensors = {"frames": torch.from_numpy(self._frames)}
         for name, module in self.learner.modules().items():
@@ -229,6 +243,7 @@ class Training:
             "begins": self._begins.tolist(),
             "cut": self._cut.tolist(),
             "log": dict(log_state),
+            "stopping": None if stopping is None else stopping.state(),
         }
         files: dict[str, Callable[[Path], Any]] = {
             f"ring-{game}.bin": partial(ring.save, compress=self.settings.checkpoint.compress_rings)
@@ -307,24 +322,19 @@ def _make_updates(
     return DeviceUpdates(learner.update, mirrored, capture=learner.capturable)
 
 
-@contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C and SIGTERM ask the loop to stop at its next step; a third one stops at once."""
-    asked: list[int] = []
+@dataclass(frozen=True)
+class Trained:
+    """What a training came to."""
 
-    def ask(number: int, _: Any) -> None:
-        asked.append(number)
-        # The second may be the terminal's own beside a parent's, so it does not mean impatience.
-        if len(asked) > 2:
-            raise KeyboardInterrupt
+    seconds: float
+    """Running time, interruptions aside."""
+    agent_steps: int
+    """Per game."""
+    stopped_early: bool
 
-    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
+#: What `train` asks a test epoch for where it may stop early: it is to fall.
+STOPPING_MEASURE = "test/excess"
 
 #: Runs a test epoch after so many agent_steps per game and gives what to log. It asks the second
 #: argument now and then and raises KeyboardInterrupt where that says to stop.
@@ -338,8 +348,9 @@ def train(
     test: TestEpoch,
     save_weights: Callable[[str, int], None],
     label: str = "",
-) -> float:
-    """Train to the end, or on from the folder's newest checkpoint; returns the seconds it took.
+    stopping: EarlyStopping | None = None,
+) -> Trained:
+    """Train to the end, or on from the folder's newest checkpoint.
 
     Args:
         settings: The run.
@@ -348,6 +359,8 @@ def train(
         test: A test epoch.
         save_weights: Writes the network's weights under a name, with its agent_steps per game.
         label: Words before the progress line.
+        stopping: Gets each test epoch's `STOPPING_MEASURE`; the weights of its lowest are saved
+            under the name ``best``, and where it says so the training ends.
 
     Raises:
         KeyboardInterrupt: after a Ctrl-C, once everything is saved.
@@ -361,14 +374,16 @@ def train(
         stack.callback(training.close)
         if newest is not None:
             training.restore(newest)
+            if stopping is not None:
+                stopping.restore(newest.values["stopping"])
         log = RunLog(folder, newest.values["log"] if newest is not None else None)
         stack.callback(log.close)
         progress = Progress(total, done=training.agent_steps, label=label)
         stack.callback(progress.close)
-        asked_to_stop = stack.enter_context(_interruptible())
+        asked_to_stop = stack.enter_context(interruptible())
 
         def save() -> None:
-            training.save(store, log.state())
+            training.save(store, log.state(), stopping)
             save_weights("newest", training.agent_steps)
 
         def run_test() -> None:
@@ -379,12 +394,18 @@ def train(
                 raise
             training.test_is_due = False
             log.write(training.agent_steps, values)
+            if stopping is not None and stopping.observe(values[STOPPING_MEASURE]):
+                save_weights("best", training.agent_steps)
+
+        def stops_early() -> bool:
+            return stopping is not None and stopping.due
 
         if training.test_is_due:
             run_test()
         scores: dict[str, float] = {}
         before = training.agent_steps
-        for _ in training.steps():
+        # A run that had stopped before it was interrupted is not to take another step.
+        for _ in () if stops_early() else training.steps():
             now = training.agent_steps
             last = now >= total
             if _passed(before, now, settings.training.log_every_agent_steps) or last:
@@ -396,14 +417,16 @@ def train(
             if _passed(before, now, settings.evaluation.every_agent_steps):
                 training.test_is_due = True
                 run_test()
-            stop = asked_to_stop()
+            stop, last = asked_to_stop(), last or stops_early()
             if _passed(before, now, settings.checkpoint.every_agent_steps) or last or stop:
                 save()
             if stop:
                 raise KeyboardInterrupt
+            if stops_early():
+                break
             progress.update(now, scores)
             before = now
-        return log.seconds
+        return Trained(log.seconds, training.agent_steps, stops_early())
 
 
 def _passed(before: int, now: int, period: int) -> bool:

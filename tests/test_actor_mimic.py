@@ -97,6 +97,9 @@ def test_imitation_comes_closer_to_the_experts():
         {"beta": 0.5},
         {"beta": 0.5, "feature_factor": 0.5},
         {"reduction": "mean"},
+        {"game_weights": {"pong": 0.5}},
+        {"game_weights": {"breakout": [[0, 3.0], [10, 1.0]]}},
+        {"beta": [[0, 0.5]]},
     ],
 )
 def test_each_setting_changes_the_loss_or_the_weights(settings):
@@ -166,3 +169,83 @@ def test_selection_sample_draws_other_actions():
         frames(64), index, 0.0, generator(0, Stream.ACTING, 0)
     )
     assert not (greedy == drawn).all()
+
+
+def test_a_scheduled_beta_is_the_constant_one_where_it_stands():
+    """Loss and gradient, after agent_steps that lie between the points."""
+    scheduled, constant = learner(beta=[[0, 0.8], [100, 0.4]]), learner(beta=0.5)
+    assert scheduled.at(75) == {"beta": pytest.approx(0.5)}
+    assert constant.at(75) == {}
+    found, expected = (subject.update(batch(subject)) for subject in (scheduled, constant))
+    assert found["update/loss"].item() == pytest.approx(expected["update/loss"].item(), rel=1e-6)
+    for key in ("update/policy_loss", "update/feature_loss"):
+        assert torch.equal(found[key], expected[key])
+    torch.testing.assert_close(
+        student_weights(scheduled), student_weights(constant), rtol=0, atol=2e-6
+    )
+
+
+def test_beta_may_start_at_zero():
+    subject = learner(beta=[[0, 0.0], [100, 0.5]])
+    assert subject.heads is not None
+    losses = subject.update(batch(subject))
+    assert losses["update/loss"].item() == losses["update/policy_loss"].item()
+    subject.at(100)
+    losses = subject.update(batch(subject))
+    assert losses["update/loss"].item() > losses["update/policy_loss"].item()
+
+
+def test_game_weights_scale_the_losses_of_a_game_s_rows():
+    def loss(**settings):
+        subject = learner(**settings)
+        return subject.update(batch(subject))["update/loss"].item()
+
+    whole = loss()
+    pong = loss(game_weights={"breakout": 0})
+    breakout = loss(game_weights={"pong": 0})
+    assert pong + breakout == pytest.approx(whole, rel=1e-6)
+    assert loss(game_weights={"pong": 3, "breakout": 0.5}) == pytest.approx(
+        3 * pong + 0.5 * breakout, rel=1e-6
+    )
+
+
+def test_game_weights_follow_their_schedules():
+    subject = learner(game_weights={"pong": [[0, 1.0], [10, 0.0]], "breakout": 2.0})
+    assert subject.at(5) == {"game_weight/pong": 0.5}
+    expected = learner(game_weights={"pong": 0.5, "breakout": 2.0})
+    assert torch.equal(
+        subject.update(batch(subject))["update/loss"],
+        expected.update(batch(expected))["update/loss"],
+    )
+
+
+def test_dagger_lets_the_expert_act_first_and_the_student_later():
+    subject = learner(acting="mixture", expert_share=[[0, 1.0], [1000, 0.0]])
+    index = np.repeat(np.arange(2, dtype=np.int32), 32)
+    seen = frames(64)
+    with torch.no_grad():
+        subject.network.output[0].bias[0] += 100  # the student does nothing, the experts something
+    of = {
+        "expert": subject.experts.outputs(seen, index).argmax(dim=1).numpy(),
+        "student": subject.student.outputs(seen, index).argmax(dim=1).numpy(),
+    }
+    differ = of["expert"] != of["student"]
+    assert differ.sum() > 30
+    shares = {}
+    for agent_steps in (0, 500, 1000):
+        assert subject.at(agent_steps) == {"expert_share": 1 - agent_steps / 1000}
+        actions = subject.policy.act(seen, index, 0.0, generator(0, Stream.ACTING, 1))
+        shares[agent_steps] = (actions == of["expert"])[differ].mean()
+    assert shares[0] == 1.0
+    assert 0.2 < shares[500] < 0.8
+    assert shares[1000] == 0.0
+
+
+def test_the_feature_head_may_have_a_hidden_layer():
+    linear, deep = learner(beta=0.5), learner(beta=0.5, feature_head="mlp")
+    count = [sum(p.numel() for p in subject.heads.parameters()) for subject in (linear, deep)]
+    assert count[1] > count[0]
+    data = batch(deep)
+    losses = [deep.update(data)["update/feature_loss"].item() for _ in range(20)]
+    assert losses[-1] < losses[0]
+    assert losses[0] != linear.update(data)["update/feature_loss"].item()

@@ -73,6 +73,14 @@ def test_merge_replaces_lists_and_descends_into_sections():
         ({"preset": ["paper"]}, r"preset is \['paper'\]; allowed"),
         ({"experts": {"boxing": "x.zip"}}, "experts names boxing; allowed: pong, breakout"),
         ({"games": ["pong", "pong"]}, "'pong' is listed twice; allowed: each game once"),
+        (
+            {"actor_mimic": {"game_weights": {"boxing": 1}}},
+            "actor_mimic.game_weights names boxing; allowed: pong, breakout",
+        ),
+        (
+            {"early_stopping": {"patience": 2}, "training": {"agent_steps": 50}},
+            r"early_stopping.patience is 2, and no test epoch comes within .*\(50\); allowed: 0",
+        ),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(values, message):

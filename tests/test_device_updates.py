@@ -51,7 +51,10 @@ def test_batches_are_those_of_the_host(task, beta):
     training.close()
 
 
-@pytest.mark.parametrize(("task", "beta"), [("dqn", 0.0), ("actor_mimic", 0.01)])
+@pytest.mark.parametrize(
+    ("task", "beta"),
+    [("dqn", 0.0), ("actor_mimic", 0.01), ("actor_mimic", [[0, 0.5], [5, 0.01]])],
+)
 def test_the_update_on_static_tensors_gives_the_bytes_of_the_eager_one(task, beta):
     run, training = played(task, beta)
     ends = []
@@ -61,13 +64,15 @@ def test_the_update_on_static_tensors_gives_the_bytes_of_the_eager_one(task, bet
         batches = DeviceBatches(*arguments, torch.float32)
         if static:
             update = CapturedUpdate(partial(updated, learner, batches), CPU)
-            metrics = [update() for _ in range(6)]
         else:
             # Fresh copies each time: nothing may depend on the tensors being the same ones.
-            metrics = [
-                learner.update({name: t.clone() for name, t in batches.draw().items()})
-                for _ in range(6)
-            ]
+            def update(learner=learner, batches=batches):
+                return learner.update({name: t.clone() for name, t in batches.draw().items()})
+
+        metrics = []
+        for agent_steps in range(6):
+            learner.at(agent_steps)  # what is scheduled changes from update to update
+            metrics.append(update())
         ends.append((weights(learner), [float(m["update/loss"]) for m in metrics]))
     assert ends[0] == ends[1]
     assert len(set(ends[0][1])) > 1

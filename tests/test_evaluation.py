@@ -161,8 +161,8 @@ def test_the_probe_looks_at_every_nth_call():
     probe = ImitationProbe(student, student, ["pong"], 1.0, period=3)
     for _ in range(7):
         probe(np.zeros((1, 4, 84, 84), np.uint8), np.zeros(1, np.int32))
-    assert len(seen) == 2 * 2
-    assert probe.results()["pong"]["states"] == 2
+    assert len(seen) == 2 * 3, "the first, the fourth and the seventh"
+    assert probe.results()["pong"]["states"] == 3
 
 
 def test_episodes_end_at_the_limit_of_emulator_frames_and_zero_is_none():

@@ -1,10 +1,19 @@
 """Tables 1 and 2 from made-up runs whose answers are known, and the paper's own numbers."""
 
+from dataclasses import replace
+
 import pytest
 
 from actormimic.games import MULTITASK_GAMES, REFERENCE_SCORES, TRANSFER_TARGETS
 from actormimic.paper_scores import learning_curve, network_score, reaches
-from actormimic.paper_tables import human_scores, percent, table1, table2
+from actormimic.paper_tables import (
+    human_scores,
+    percent,
+    reward_variance,
+    similarities,
+    table1,
+    table2,
+)
 from actormimic.published import TABLE1_PERCENT, TABLE2
 from actormimic.records import Group, Run
 
@@ -107,3 +116,51 @@ def test_table2_averages_tenths_bolds_the_best_and_times_the_threshold(tmp_path)
     ]
     assert reaches([1.0, None, 3.0], 2.0) == 3
     assert reaches([1.0], 2.0) is None
+
+
+def test_experts_have_intervals_where_several_were_trained(tmp_path):
+    experts = [
+        made(tmp_path, "dqn", "breakout", [mean] * 10, f"expert{mean}") for mean in (10.0, 30.0)
+    ]
+    student = made(tmp_path, "actor_mimic", "breakout", [10.0] * 10, "amn")
+    (section,) = table1(group(*experts, student))
+    assert section.rows[0][2:4] == ["20 ± 10.05 (40) [10, 30]", "20 [10, 30]"]
+    assert section.rows[0][4:6] == ["10 ± 1 (20)", "10"]
+
+
+def test_table2_has_an_interval_below_a_start_with_several_networks(tmp_path):
+    runs = [
+        made(tmp_path, "transfer", "krull", [mean] * 20, f"r{mean}", source="random")
+        for mean in (100.0, 200.0, 300.0)
+    ]
+    curves, short = table2(group(*runs))
+    assert curves.rows[0][:2] == ["Random", "**200**"]
+    assert curves.rows[1] == ["Random, 95% interval", *["[100, 300]"] * 10]
+    assert curves.rows[2][0] == "Random (paper)"
+    assert short.rows[0][:4] == ["krull", "Random", "3", "200 [100, 300]"]
+
+
+def test_reward_variance_is_over_episodes_and_beside_the_mean(tmp_path):
+    expert = made(tmp_path, "dqn", "breakout", [20.0] * 10, "expert")
+    student = made(tmp_path, "actor_mimic", "breakout", [10.0] * 10, "amn")
+    for line in student.metrics:
+        line["test/return_std/breakout"] = 3.0
+    (section,) = reward_variance(group(expert, student))
+    assert section.rows == [["breakout", "1", "9", "9.00", "5%", "30%", "20 / 20"]]
+    assert reward_variance(group(student)) == []
+
+
+def test_similarities_are_those_of_one_transfer_of_each_start(tmp_path):
+    amn = made(tmp_path, "actor_mimic", "pong", [0], "amn")
+    rows = [{"game": "pong", "cka": 0.5, "explained": 0.25}]
+    runs = [
+        replace(run, similarity=rows)
+        for run in (
+            made(tmp_path, "transfer", "krull", range(20), f"p{n}", source=str(amn.folder))
+            for n in range(2)
+        )
+    ]
+    random = made(tmp_path, "transfer", "krull", range(20), "r", source="random")
+    (section,) = similarities(group(amn, random, *runs))
+    assert section.rows == [["krull", "AMN-policy", "pong", "0.500", "0.250"]]
+    assert similarities(group(amn, random)) == []

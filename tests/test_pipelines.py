@@ -10,9 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 import actormimic
+from actormimic.checkpoint import load_weights
+from actormimic.report import write_report
 from actormimic.run import main
 
 TINY = {
@@ -120,6 +123,24 @@ def test_another_pipeline_takes_the_runs_they_share(done: Path, capfd):
     assert not (done / "other" / "report" / "figure7.png").exists()
 
 
+def test_pipelines_together_have_each_table_and_each_run_once(done: Path):
+    folders = []
+    for name in ("first", "second"):
+        folders.append(done / name)
+        folders[-1].mkdir()
+        values = yaml.safe_load((done / "pipeline" / "config.yaml").read_text())
+        (folders[-1] / "config.yaml").write_text(yaml.safe_dump({**values, "shows": ["table1"]}))
+        entries = json.loads((done / "pipeline" / "stages.json").read_text())
+        (folders[-1] / "stages.json").write_text(json.dumps(entries))
+    page = write_report(folders, done / "both").read_text()
+    assert page.count("<h2>Table 1</h2>") == 1
+    assert page.count("<h2>Runs of first and second</h2>") == 1
+    assert page.count("<summary>Settings of ") == 7
+    with (done / "both" / "table.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len({(row["run"], row["game"]) for row in rows}) == len(rows) > 0
+
+
 def test_a_run_that_fails_stops_the_pipeline_and_is_said(tmp_path: Path, capfd):
     each = {"game": GAMES, "device": ["cuda:77"]}
     stages = {"experts": {"config": "expert.yaml", **TINY, "each": each}}
@@ -130,8 +151,8 @@ def test_a_run_that_fails_stops_the_pipeline_and_is_said(tmp_path: Path, capfd):
 
 
 def test_an_interrupted_pipeline_goes_on(tmp_path: Path, capfd):
-    """SIGTERM in the middle of two runs side by side: the same command ends them."""
-    long = {**TINY, "training": {**TINY["training"], "agent_steps": 600}}
+    """SIGTERM in the middle of two runs side by side: the same command ends them, alike."""
+    long = {**TINY, "training": {**TINY["training"], "agent_steps": 400}}
     long["evaluation"] = {**TINY["evaluation"], "every_agent_steps": 100_000}
     each = {"game": ["pong"], "seed": [0, 1]}
     stages = {"experts": {"config": "expert.yaml", **long, "each": each}}
@@ -155,6 +176,18 @@ def test_an_interrupted_pipeline_goes_on(tmp_path: Path, capfd):
     assert main([str(path)]) == 0
     assert all((folder / "results.json").is_file() for folder in folders)
     assert len(folders) == 2
+
+    (tmp_path / "whole").mkdir()
+    whole = experiment(tmp_path / "whole", processes=2, stages=stages, shows=[])
+    assert main([str(whole)]) == 0
+    for folder in folders:
+        uninterrupted = tmp_path / "whole" / "shared" / folder.name
+        tensors, expected = (
+            load_weights(place / "checkpoints" / "final.safetensors")[0]
+            for place in (folder, uninterrupted)
+        )
+        assert set(tensors) == set(expected)
+        assert all(torch.equal(tensors[name], expected[name]) for name in expected)
 
 
 def test_stages_json_is_relative_so_that_the_runs_may_move(done: Path):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from actormimic.losses import actor_mimic_loss
-from actormimic.projections import GroupedLinear
+from actormimic.projections import GroupedLinear, GroupedMlp
 
 
 def test_each_game_has_a_map_of_its_own() -> None:
@@ -80,3 +80,16 @@ def test_bad_batches_are_refused() -> None:
         projections(torch.zeros(4, 6))
     with pytest.raises(ValueError, match="features has 5 rows; allowed: multiples of 2 games"):
         projections(torch.zeros(5, 7))
+
+
+def test_a_network_with_a_hidden_layer_for_each_game() -> None:
+    torch.manual_seed(0)
+    projections = GroupedMlp(2, 7, [3, 5], hidden_features=11)
+    features = torch.randn(6, 7)
+    hidden, output = projections.hidden, projections.output
+    for game, rows in enumerate(features.split(3)):
+        inside = torch.relu(rows @ hidden.weight[game].T + hidden.bias[game])
+        expected = inside @ output.weight[game].T + output.bias[game]
+        torch.testing.assert_close(projections(features)[3 * game : 3 * game + 3], expected)
+    assert not projections(features)[:3, 3:].any(), "past a game's own width it is 0"
+    assert GroupedMlp(2, 7, 4).hidden.out_features == 7

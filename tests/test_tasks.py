@@ -20,7 +20,8 @@ from actormimic.policy import NetworkPolicy, load
 from actormimic.run import main
 from actormimic.run_folder import open_run_folder
 from actormimic.side_by_side import RunProcess
-from actormimic.tasks import choose_device, run_task, transfer_weights
+from actormimic.tasks import choose_device, run_task
+from actormimic.transfer import transfer_weights
 
 TINY = [
     "environment.num_envs=2",
@@ -197,7 +198,7 @@ def test_multitask_dqn(heads: str, tmp_path: Path):
     assert ("output.1.weight" in tensors) == (heads == "separate")
 
 
-def test_transfer_starts_from_the_amn(amn: Path, tmp_path: Path):
+def test_transfer_starts_from_the_amn(amn: Path, tmp_path: Path, capsys):
     code = run_shipped(
         "transfer.yaml",
         tmp_path,
@@ -206,6 +207,7 @@ def test_transfer_starts_from_the_amn(amn: Path, tmp_path: Path):
         "network.size=small",
         "freeze=[conv1]",
         "training.batch=4",
+        "similarity.agent_steps=20",
     )
     assert code == 0
     after, header = load_weights(tmp_path / "checkpoints" / "final.safetensors")
@@ -215,6 +217,13 @@ def test_transfer_starts_from_the_amn(amn: Path, tmp_path: Path):
     assert torch.equal(after[name], source[name]), "a frozen layer stays as it was transferred"
     moved = after["convolutions.conv2.weight"] - source["convolutions.conv2.weight"]
     assert 0 < moved.abs().max() < 0.1
+    # How like its sources the target is was said before, and is written down.
+    similar = json.loads((tmp_path / "similarity.json").read_text())
+    assert similar["target"] == "space_invaders"
+    assert {row["game"] for row in similar["rows"]} == {"breakout", "pong"}
+    out = capsys.readouterr().out
+    said = out.index("similarity of space_invaders to the source games")
+    assert out.index("starting from") < said < out.index("Mean raw return")
 
 
 @pytest.mark.parametrize(("layer", "outputs"), [("keep", "all"), ("keep", "valid")])

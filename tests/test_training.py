@@ -47,7 +47,7 @@ def settings(task: str = "dqn", **changes) -> LearningSettings:
     return resolved
 
 
-def make_learner(run: LearningSettings, *, beta: float = 0.0, device: str = "cpu"):
+def make_learner(run: LearningSettings, *, beta: float | None = None, device: str = "cpu"):
     action_sets = [minimal_actions(game) for game in run.games]
     network = seeded_network(run.network, action_sets, 0).to(device)
     if run.task == "dqn":
@@ -58,7 +58,9 @@ def make_learner(run: LearningSettings, *, beta: float = 0.0, device: str = "cpu
             for seed, (game, actions) in enumerate(zip(run.games, action_sets, strict=True))
         ]
     )
-    objective = run.actor_mimic.model_copy(update={"beta": beta})
+    objective = run.actor_mimic
+    if beta is not None:
+        objective = objective.model_copy(update={"beta": beta})
     return ActorMimicLearner(
         network, experts, run.games, action_sets, objective, run.optimizer, heads_seed=1
     )
@@ -196,14 +198,27 @@ def test_labels_in_the_ring_belong_to_the_sampled_stacks():
     training.close()
 
 
-@pytest.mark.parametrize("task", ["dqn", "actor_mimic"])
+# Everything that may be scheduled, and moves where the runs are stopped.
+SCHEDULED = {
+    "beta": [[0, 0.2], [80, 0.01]],
+    "game_weights": {"pong": [[10, 1.0], [60, 0.1]]},
+    "feature_head": "mlp",
+    "acting": "mixture",
+    "expert_share": [[0, 1.0], [90, 0.0]],
+}
+
+
+@pytest.mark.parametrize("task", ["dqn", "actor_mimic", "scheduled"])
 @pytest.mark.parametrize("stop_at", [7, 33, 61])
 def test_an_interrupted_run_ends_with_the_same_bytes(task, stop_at, tmp_path: Path):
-    run = settings(task)
-    whole = make_learner(run, beta=0.01)
+    if task == "scheduled":
+        run, beta = settings("actor_mimic", actor_mimic=SCHEDULED), None
+    else:
+        run, beta = settings(task), 0.01
+    whole = make_learner(run, beta=beta)
     run_training(run, whole, tmp_path / "whole")
 
-    first = make_learner(run, beta=0.01)
+    first = make_learner(run, beta=beta)
     training = Training(run, first)
     store = CheckpointStore(tmp_path / "part" / "checkpoints", 2)
     for _ in training.steps():
@@ -211,9 +226,12 @@ def test_an_interrupted_run_ends_with_the_same_bytes(task, stop_at, tmp_path: Pa
             break
     training.save(store, {"bytes": 0, "seconds": 0.0})
     training.close()
-    second = make_learner(run, beta=0.01)
+    second = make_learner(run, beta=beta)
     run_training(run, second, tmp_path / "part")
     assert weights(second) == weights(whole)
+    last = json.loads((tmp_path / "part" / "metrics.jsonl").read_text().splitlines()[-1])
+    scheduled = {"beta", "game_weight/pong", "expert_share"}
+    assert scheduled & set(last) == (scheduled if task == "scheduled" else set())
 
 
 class Killed(Exception):

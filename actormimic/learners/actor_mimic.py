@@ -21,7 +21,8 @@ from actormimic.losses import actor_mimic_loss
 from actormimic.networks import NUM_ACTIONS, AtariNetwork
 from actormimic.optim import make_optimizer
 from actormimic.policy import Actions, Frames, GameIndex, NetworkPolicy, action_masks, mix_random
-from actormimic.projections import GroupedLinear
+from actormimic.projections import GroupedLinear, GroupedMlp
+from actormimic.schedules import is_scheduled, largest, value_at
 
 
 class MixturePolicy:
@@ -38,7 +39,7 @@ class MixturePolicy:
         self._student = student
         self._experts = experts
         self._masks = action_masks(action_sets)
-        self._share = expert_share
+        self.expert_share = expert_share
 
     def act(
         self, frames: Frames, game_index: GameIndex, epsilon: float, rng: np.random.Generator
@@ -46,7 +47,7 @@ class MixturePolicy:
         """epsilon-greedy actions, each decision by the expert with probability expert_share."""
         by_student = self._student.act(frames, game_index, 0.0, rng)
         by_expert = self._experts.act(frames, game_index, 0.0, rng)
-        chosen = np.where(rng.random(len(frames)) < self._share, by_expert, by_student)
+        chosen = np.where(rng.random(len(frames)) < self.expert_share, by_expert, by_student)
         return mix_random(chosen, self._masks[game_index], epsilon, rng)
 
 
@@ -81,19 +82,21 @@ class ActorMimicLearner:
         if settings.acting == "expert":
             self.policy = experts
         elif settings.acting == "mixture":
-            self.policy = MixturePolicy(self.student, experts, action_sets, settings.expert_share)
+            share = value_at(settings.expert_share, 0)
+            self.policy = MixturePolicy(self.student, experts, action_sets, share)
         self._device = next(network.parameters()).device
         self._masks = torch.from_numpy(action_masks(action_sets)).to(self._device)
         self._feature_dtype = np.dtype(feature_dtype)
         self.heads: nn.Module | None = None
         width = experts.feature_size
         self.extras: Extras = {"expert_q": ((NUM_ACTIONS,), np.float32)}
-        if settings.beta > 0:
+        if largest(settings.beta) > 0:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(heads_seed)
-                self.heads = GroupedLinear(
-                    len(games), network.feature_size, experts.feature_widths
-                ).to(self._device)
+                head = GroupedLinear if settings.feature_head == "linear" else GroupedMlp
+                self.heads = head(len(games), network.feature_size, experts.feature_widths).to(
+                    self._device
+                )
             self.extras["expert_features"] = ((width,), self._feature_dtype)
         learned = list(network.parameters())
         if self.heads is not None:
@@ -101,6 +104,32 @@ class ActorMimicLearner:
         self.optimizer = make_optimizer(learned, optimizer)
         self.draws = Draws(("obs", *self.extras))
         self.capturable = network.heads == "shared"
+        # What schedules give lies on the device, where a captured update reads it anew each time.
+        self._beta: Tensor | None = None
+        if is_scheduled(settings.beta):
+            self._beta = torch.zeros((), device=self._device)
+        self._weights = [settings.game_weights.get(game, 1.0) for game in games]
+        self._game_weights: Tensor | None = None
+        if settings.game_weights:
+            self._game_weights = torch.ones(len(games), device=self._device)
+        self.at(0)
+
+    def at(self, agent_steps: int) -> dict[str, float]:
+        """Put the schedules to where they stand after ``agent_steps`` per game; their values."""
+        settings, values = self.settings, {}
+        if self._beta is not None:
+            values["beta"] = value_at(settings.beta, agent_steps)
+            self._beta.fill_(values["beta"])
+        if self._game_weights is not None:
+            weights = [value_at(weight, agent_steps) for weight in self._weights]
+            self._game_weights.copy_(torch.tensor(weights))
+            for game, weight in settings.game_weights.items():
+                if is_scheduled(weight):
+                    values[f"game_weight/{game}"] = value_at(weight, agent_steps)
+        if isinstance(self.policy, MixturePolicy) and is_scheduled(settings.expert_share):
+            values["expert_share"] = value_at(settings.expert_share, agent_steps)
+            self.policy.expert_share = values["expert_share"]
+        return values
 
     def stored_rewards(self, rewards: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Rewards play no part in imitation; the ring keeps them raw."""
@@ -120,23 +149,30 @@ class ActorMimicLearner:
         predicted = None
         if self.heads is not None:
             predicted = self.heads(features.float())
+        settings, weights = self.settings, self._game_weights
+        # A beta that changes is no constant of the loss: its feature part is scaled afterwards.
+        constant = value_at(settings.beta, 0) if self._beta is None else 0.0
         loss = actor_mimic_loss(
             outputs,
             batch["expert_q"],
             self._masks[batch["game"]],
-            temperature=self.settings.temperature,
-            objective=self.settings.objective,
+            temperature=settings.temperature,
+            objective=settings.objective,
             predicted_features=predicted,
             expert_features=batch.get("expert_features"),
-            beta=self.settings.beta,
-            feature_factor=self.settings.feature_factor,
-            reduction=self.settings.reduction,
+            beta=constant,
+            feature_factor=settings.feature_factor,
+            weight=None if weights is None else weights[batch["game"]],
+            reduction=settings.reduction,
         )
+        total = loss.total
+        if self._beta is not None:
+            total = loss.policy + self._beta * settings.feature_factor * loss.feature
         self.optimizer.zero_grad(set_to_none=True)
-        loss.total.backward()  # type: ignore[no-untyped-call]
+        total.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         metrics = {
-            "update/loss": loss.total.detach(),
+            "update/loss": total.detach(),
             "update/policy_loss": loss.policy.detach(),
         }
         if self.heads is not None:

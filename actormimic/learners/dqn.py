@@ -90,6 +90,10 @@ class DqnLearner:
         self._device = next(network.parameters()).device
         self._masks = torch.from_numpy(action_masks(action_sets)).to(self._device)
 
+    def at(self, agent_steps: int) -> dict[str, float]:
+        """Q-learning has no schedule but epsilon's, which is the loop's."""
+        return {}
+
     def stored_rewards(self, rewards: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Rewards as the ring keeps them: clipped for learning."""
         bound = self.settings.reward_clip

@@ -1,0 +1,135 @@
+"""Early stopping: which value is the lowest, how long it waits, and what a checkpoint keeps."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from test_training import make_learner, settings, weights
+
+from actormimic.checkpoint import load_weights
+from actormimic.config import EarlyStoppingSettings
+from actormimic.run import main
+from actormimic.stopping import EarlyStopping
+from actormimic.training import STOPPING_MEASURE, train
+
+
+def stopping(**settings) -> EarlyStopping:
+    return EarlyStopping(EarlyStoppingSettings(**settings))
+
+
+def test_it_waits_for_so_many_values_without_a_new_lowest():
+    subject = stopping(patience=2)
+    found = [(subject.observe(value), subject.due) for value in (3.0, 2.0, 2.0, 1.0, 1.5, 1.2)]
+    assert found == [
+        *[(True, False), (True, False), (False, False)],
+        *[(True, False), (False, False), (False, True)],
+    ]
+
+
+def test_an_improvement_has_to_be_large_enough():
+    subject = stopping(patience=1, min_improvement=0.5)
+    assert subject.observe(3.0)
+    assert not subject.observe(2.6)
+    assert subject.due
+    assert subject.observe(2.4)
+    assert not subject.due
+
+
+def test_without_patience_it_never_stops():
+    subject = stopping()
+    for _ in range(50):
+        subject.observe(1.0)
+    assert not subject.due
+
+
+def test_a_checkpoint_s_state_goes_on():
+    before, after = stopping(patience=2), stopping(patience=2)
+    for value in (1.0, 2.0):
+        before.observe(value)
+    after.restore(json.loads(json.dumps(before.state())))
+    assert not after.observe(2.0)
+    assert after.due
+    assert after.lowest == 1.0
+
+
+MEASURES = {20: 3.0, 40: 1.0, 60: 2.0, 80: 2.0}
+
+
+def measured(agent_steps, asked_to_stop):
+    return {STOPPING_MEASURE: MEASURES[agent_steps]}
+
+
+def training(folder: Path, test=measured):
+    """A tiny DQN with these measures and patience 2: what it came to, weights, what it saved."""
+    run = settings(
+        evaluation={"every_agent_steps": 20}, training={"agent_steps": 200, "overlap": False}
+    )
+    learner, saved = make_learner(run), []
+    try:
+        trained = train(
+            run, learner, folder, test, lambda *what: saved.append(what), "", stopping(patience=2)
+        )
+    except Killed:
+        trained = None
+    return trained, weights(learner), saved
+
+
+class Killed(Exception):
+    """Stands for SIGKILL."""
+
+
+def test_a_training_ends_where_it_stops_early_and_keeps_its_best(tmp_path: Path):
+    trained, _, saved = training(tmp_path)
+    assert (trained.agent_steps, trained.stopped_early) == (80, True)
+    assert [what for what in saved if what[0] == "best"] == [("best", 20), ("best", 40)]
+    assert saved[-1] == ("newest", 80)
+
+
+def test_a_run_that_stopped_takes_no_further_step(tmp_path: Path):
+    _, before, _ = training(tmp_path)
+    trained, after, saved = training(tmp_path)
+    assert (trained.agent_steps, trained.stopped_early) == (80, True)
+    assert after == before
+    assert saved == []
+
+
+@pytest.mark.parametrize("killed_at", [40, 60, 80])
+def test_an_interrupted_run_stops_where_the_whole_one_does(killed_at: int, tmp_path: Path):
+    _, expected, _ = training(tmp_path / "whole")
+
+    def killing(agent_steps, asked_to_stop):
+        if agent_steps == killed_at:
+            raise Killed
+        return measured(agent_steps, asked_to_stop)
+
+    assert training(tmp_path / "part", killing)[0] is None
+    trained, found, _ = training(tmp_path / "part")
+    assert (trained.agent_steps, trained.stopped_early) == (80, True)
+    assert found == expected
+
+
+def test_a_student_that_stops_early_ends_with_its_best_weights(tmp_path: Path):
+    """The measure has to fall by more than it can, so that the second test epoch ends the run."""
+    tiny = [
+        *("environment.num_envs=2", "replay.capacity=400", "training.agent_steps=400"),
+        *("training.learn_start=10", "evaluation.agent_steps=10", "threads=1"),
+        *("evaluation.every_agent_steps=30", "checkpoint.every_agent_steps=50"),
+        *("games=[atlantis]", "experts=bundled", f"folder={tmp_path}"),
+        *("early_stopping.patience=1", "early_stopping.min_improvement=1000"),
+    ]
+    assert main(["amn.yaml", *tiny]) == 0
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results["agent_steps"] == 60
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    tests = [line for line in lines if STOPPING_MEASURE in line]
+    assert [line["agent_steps"] for line in tests] == [30, 60]
+    for line in tests:
+        assert line[STOPPING_MEASURE] == line["test/excess/atlantis"] > 0
+        assert 0 <= line["test/agreement/atlantis"] <= 1
+    final, header = load_weights(tmp_path / "checkpoints" / "final.safetensors")
+    best, _ = load_weights(tmp_path / "checkpoints" / "best.safetensors")
+    newest, _ = load_weights(tmp_path / "checkpoints" / "newest.safetensors")
+    assert header.agent_steps == 30
+    assert all(torch.equal(final[name], best[name]) for name in best)
+    assert not all(torch.equal(final[name], newest[name]) for name in newest)
