@@ -1,0 +1,101 @@
+#include "emulator/vcs/processor.hpp"
+
+#include <array>
+#include <string_view>
+
+#include "emulator/vcs/interpreter.hpp"
+
+namespace actormimic::vcs {
+namespace {
+
+using ale::stella::Cartridge;
+using ale::stella::M6502Low;
+using ale::stella::System;
+
+// Cartridges whose getImage() is ROM alone, fixed from power-on. Others may keep RAM in it.
+constexpr std::array<std::string_view, 9> kFixedRom = {
+    "Cartridge2K",   "Cartridge4K", "CartridgeF8", "CartridgeF8SC", "CartridgeF6",
+    "CartridgeF6SC", "CartridgeF4", "CartridgeE0", "CartridgeE7"};
+
+bool is_fixed_rom(const Cartridge& cartridge) {
+  for (const std::string_view name : kFixedRom) {
+    if (name == cartridge.name()) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+bool Processor::install_in(System& system) {
+  auto* stock = dynamic_cast<M6502Low*>(&system.m6502());
+  auto* cartridge =
+      dynamic_cast<Cartridge*>(system.getPageAccess(0x1000 >> Bus::kPageShift).device);
+  if (stock == nullptr || cartridge == nullptr || !Bus::is_plain(system)) return false;
+  if (std::string_view(cartridge->name()) == "CartridgeAR") return false;  // keeps its address
+  system.attach(new Processor(*stock, system, *cartridge));
+  delete stock;
+  return true;
+}
+
+Processor::Processor(const M6502Low& stock, System& system, Cartridge& cartridge)
+    : M6502Low(stock), bus_(system, myExecutionStatus) {
+  if (!is_fixed_rom(cartridge)) return;
+  int size = 0;
+  const std::uint8_t* image = cartridge.getImage(size);
+  program_ = std::make_unique<Program>(image, static_cast<std::size_t>(size));
+}
+
+Registers Processor::take_registers() const {
+  Registers r;
+  r.a = A;
+  r.x = X;
+  r.y = Y;
+  r.sp = SP;
+  r.opcode = IR;
+  r.pc = PC;
+  r.nz = (N ? 0x8000u : 0u) | (notZ ? 1u : 0u);
+  r.carry = C ? 1 : 0;
+  r.overflow = V ? 0x80 : 0;
+  r.decimal = D;
+  r.interrupt_disable = I;
+  r.break_flag = B;
+  r.ticks = mySystem->cycles() * Registers::kCycle;
+  return r;
+}
+
+void Processor::give_back(const Registers& r) {
+  A = r.a;
+  X = r.x;
+  Y = r.y;
+  SP = r.sp;
+  IR = r.opcode;
+  PC = r.pc;
+  N = r.negative();
+  notZ = !r.zero();
+  C = r.carry != 0;
+  V = (r.overflow & 0x80) != 0;
+  D = r.decimal;
+  I = r.interrupt_disable;
+  B = r.break_flag;
+  bus_.tell_system(r.cycle());
+}
+
+bool Processor::execute(std::uint32_t number) {
+  myExecutionStatus &= FatalErrorBit;
+  // A jammed processor and counts that our ticks cannot hold are ALE's own business.
+  if (myExecutionStatus != 0 || number > 0xffff) return M6502Low::execute(number);
+  const std::uint32_t limit = number > kLongestStraightRun ? number - kLongestStraightRun : 0;
+  Registers registers = take_registers();
+  myLastAccessWasRead = true;
+  while (registers.executed() < number && !bus_.stopped()) {
+    if (program_ != nullptr && run_decoded(registers, bus_, *program_, limit)) continue;
+    if (!step(registers, bus_)) {
+      give_back(registers);
+      return M6502Low::execute(1);  // says so and stays jammed
+    }
+  }
+  give_back(registers);
+  return true;
+}
+
+}  // namespace actormimic::vcs
