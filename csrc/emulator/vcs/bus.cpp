@@ -30,6 +30,8 @@ bool Bus::is_plain(ale::stella::System& system) {
 
 void Bus::leave_data(std::uint8_t data) { system_.*reveal(DataBus{}) = data; }
 
+std::uint8_t Bus::data() const { return system_.*reveal(DataBus{}); }
+
 std::uint8_t Bus::peek(std::uint16_t address, std::uint32_t cycle, std::uint8_t data) {
   tell_system(cycle);
   leave_data(data);

@@ -40,6 +40,7 @@ class Bus {
   // bus.
   void tell_system(std::uint32_t cycle) { system_.incrementCycles(cycle - system_.cycles()); }
   void leave_data(std::uint8_t data);
+  std::uint8_t data() const;
 
  private:
   ale::stella::System& system_;

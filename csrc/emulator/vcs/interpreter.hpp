@@ -1,4 +1,5 @@
-// The two loops that execute instructions.
+// The two interpreters: a quick one for programs decoded in advance, and one that reads every byte
+// through the bus and so can do everything.
 #pragma once
 
 #include <cstdint>
@@ -12,13 +13,13 @@ namespace actormimic::vcs {
 // No program executes more instructions between two jumps than a cartridge shows bytes.
 inline constexpr std::uint32_t kLongestStraightRun = 0x1000;
 
-// Executes from registers.pc where it lies in the decoded program, until a chip ends the frame, the
-// program leaves what is decoded, or about `limit` instructions have been executed: fewer than
-// kLongestStraightRun more. Returns whether it executed anything.
+// Executes from registers.pc on until a chip ends the frame, until step() is needed, or until
+// `limit` instructions have been executed and the program jumps: fewer than kLongestStraightRun
+// later. Returns whether step() is needed.
 bool run_decoded(Registers& registers, Bus& bus, const Program& program, std::uint32_t limit);
 
-// Executes one instruction, whatever it is and wherever it lies. Returns false and does nothing for
-// an opcode that jams the processor.
+// Executes one instruction, whatever it is and wherever it lies. Returns false, the registers
+// untouched, for an opcode that jams the processor.
 bool step(Registers& registers, Bus& bus);
 
 }  // namespace actormimic::vcs

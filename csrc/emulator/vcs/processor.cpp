@@ -88,7 +88,7 @@ bool Processor::execute(std::uint32_t number) {
   Registers registers = take_registers();
   myLastAccessWasRead = true;
   while (registers.executed() < number && !bus_.stopped()) {
-    if (program_ != nullptr && run_decoded(registers, bus_, *program_, limit)) continue;
+    if (program_ != nullptr && !run_decoded(registers, bus_, *program_, limit)) continue;
     if (!step(registers, bus_)) {
       give_back(registers);
       return M6502Low::execute(1);  // says so and stays jammed

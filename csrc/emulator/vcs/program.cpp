@@ -21,16 +21,16 @@ constexpr Table documented() {
 }
 
 // What the operand allows to be done faster.
-constexpr Table decoded() {
+constexpr Table by_operand() {
   Table table{};
 #define V(opcode, mnemonic, mode, cycles) table[opcode] = {Handler::mnemonic##_##mode, Mode::mode};
-  ACTORMIMIC_6502_DECODED(V)
+  ACTORMIMIC_6502_BY_OPERAND(V)
 #undef V
   return table;
 }
 
 constexpr Table kDocumented = documented();
-constexpr Table kDecoded = decoded();
+constexpr Table kByOperand = by_operand();
 
 }  // namespace
 
@@ -56,9 +56,9 @@ Decoded Program::decode(std::size_t offset) const {
     const int distance = static_cast<std::int8_t>(operand);
     operand = static_cast<std::uint16_t>(distance);
     const std::size_t target = end + static_cast<std::size_t>(distance);
-    if (target <= Bus::kPageMask) entry = kDecoded[opcode];
+    if (target <= Bus::kPageMask) entry = kByOperand[opcode];
   }
-  if (entry.mode == Mode::Zero && operand >= 0x80) entry = kDecoded[opcode];
+  if (entry.mode == Mode::Zero && operand >= 0x80) entry = kByOperand[opcode];
   if (end > Bus::kPageMask) entry.handler = Handler::Seam;
   return {entry.handler, operand};
 }

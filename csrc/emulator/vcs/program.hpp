@@ -16,7 +16,7 @@ enum class Handler : std::uint16_t {
   Rare,  // left to the plain interpreter
   Seam,  // ends at or beyond the end of its page: the next page may belong to another bank
 #define V(opcode, mnemonic, mode, cycles) mnemonic##_##mode,
-  ACTORMIMIC_6502_DOCUMENTED(V) ACTORMIMIC_6502_DECODED(V)
+  ACTORMIMIC_6502_DOCUMENTED(V) ACTORMIMIC_6502_BY_OPERAND(V)
 #undef V
 };
 

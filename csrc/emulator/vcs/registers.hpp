@@ -62,11 +62,11 @@ struct Registers {
     set_nz(static_cast<std::uint8_t>(value - operand));
   }
 
-  std::uint8_t shift_left(std::uint8_t value, std::uint8_t incoming = 0) {
+  std::uint8_t shift_left(std::uint8_t value, std::uint8_t incoming) {
     carry = value >> 7;
     return static_cast<std::uint8_t>(value << 1 | incoming);
   }
-  std::uint8_t shift_right(std::uint8_t value, std::uint8_t incoming = 0) {
+  std::uint8_t shift_right(std::uint8_t value, std::uint8_t incoming) {
     carry = value & 1;
     return static_cast<std::uint8_t>(value >> 1 | incoming << 7);
   }
