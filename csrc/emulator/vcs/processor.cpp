@@ -38,7 +38,7 @@ bool Processor::install_in(System& system) {
 }
 
 Processor::Processor(const M6502Low& stock, System& system, Cartridge& cartridge)
-    : M6502Low(stock), bus_(system, myExecutionStatus) {
+    : M6502Low(stock), bus_(system) {
   if (!is_fixed_rom(cartridge)) return;
   int size = 0;
   const std::uint8_t* image = cartridge.getImage(size);
@@ -77,7 +77,8 @@ void Processor::give_back(const Registers& r) {
   D = r.decimal;
   I = r.interrupt_disable;
   B = r.break_flag;
-  bus_.tell_system(r.cycle());
+  bus_.end(r.cycle());
+  if (bus_.stopped()) stop();
 }
 
 bool Processor::execute(std::uint32_t number) {
@@ -86,6 +87,7 @@ bool Processor::execute(std::uint32_t number) {
   if (myExecutionStatus != 0 || number > 0xffff) return M6502Low::execute(number);
   const std::uint32_t limit = number > kLongestStraightRun ? number - kLongestStraightRun : 0;
   Registers registers = take_registers();
+  bus_.begin();
   myLastAccessWasRead = true;
   while (registers.executed() < number && !bus_.stopped()) {
     if (program_ != nullptr && !run_decoded(registers, bus_, *program_, limit)) continue;

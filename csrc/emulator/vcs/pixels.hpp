@@ -1,0 +1,64 @@
+// Turning the state of the six objects into color bytes, once as plain loops and once with AVX2.
+// Both give the same bytes.
+#pragma once
+
+#include <cstdint>
+
+#include "emulator/vcs/tia_tables.hpp"
+
+namespace actormimic::vcs {
+
+// All that decides how a pixel looks, as of one moment. 32 bytes, because the beam keeps copies.
+struct alignas(32) Scene {
+  MaskPlace player[2] = {kNowhere, kNowhere};
+  MaskPlace missile[2] = {kNowhere, kNowhere};  // kNowhere while it does not show
+  MaskPlace ball = kNowhere;
+  std::uint8_t graphics[2] = {0, 0};
+  std::uint8_t background = 0;
+  std::uint8_t playfield_color = 0;  // also the ball's
+  std::uint8_t player_color[2] = {0, 0};
+  std::uint8_t objects = 0;     // Object bits of those that show
+  std::uint8_t control = 0;     // kScore, kPriority
+  bool reflected = false;       // the right half mirrors the left one
+  bool dark = false;            // VBLANK: neither color nor collision
+  std::uint32_t playfield = 0;  // 20 bits, the leftmost is bit 0
+};
+static_assert(sizeof(Scene) == 32, "the beam copies scenes in one or two vector moves");
+
+// How `draw_objects` shows the playfield: 0xff where it takes that color. In score mode it takes a
+// player's color and that player's priority.
+struct PlayfieldShows {
+  std::uint8_t as_itself;
+  std::uint8_t as_player[2];
+};
+
+// Pixels [from, to) are drawn into `row`, and further ones up to the next multiple of four as if
+// the scene went on; after them up to kVectorPadding bytes may be overwritten with anything.
+// `playfield` has a byte for each pixel, 0xff or 0, and kVectorPadding more.
+struct PixelLoops {
+  void (*fill)(int from, int to, std::uint8_t color, std::uint8_t* row);
+  void (*draw_playfield)(const std::uint8_t* playfield, int from, int to, std::uint8_t background,
+                         std::uint8_t color, std::uint8_t* row);
+  // Answers the collisions of pixels [from, to), as collision_pairs() does.
+  std::uint32_t (*draw_objects)(const Scene& scene, const std::uint8_t* masks,
+                                const std::uint8_t* playfield, PlayfieldShows shows, int from,
+                                int to, std::uint8_t* row);
+};
+
+const PixelLoops& plain_loops();
+// The fastest set that this processor runs, chosen once.
+const PixelLoops& best_loops();
+
+// Which objects are where, a bit for each of up to 32 pixels.
+struct Presence {
+  std::uint32_t player[2], missile[2], ball, playfield;
+};
+// The collision latches that these pixels set: bit 2n is D7 and bit 2n + 1 is D6 of the n-th
+// collision register, the last two registers packed without gap as in ALE.
+std::uint32_t collision_pairs(const Presence& at);
+
+namespace detail {
+extern const PixelLoops kAvx2Loops;  // only in builds for x86-64; ask the processor first
+}  // namespace detail
+
+}  // namespace actormimic::vcs

@@ -1,0 +1,212 @@
+// The beam: lines, the pixels between two changes, and what a picture holds where the beam has not
+// come yet.
+#include <cstring>
+
+#include "emulator/vcs/tia.hpp"
+
+namespace actormimic::vcs {
+namespace {
+
+constexpr int kPictureBytes = kPixels * 300;
+constexpr int kMotionBlank = 8;  // pixels at the left of a line that HMOVE blackens
+
+constexpr PlayfieldShows kAsItself{0xff, {0, 0}};
+constexpr PlayfieldShows kAsPlayer[2] = {{0, {0xff, 0}}, {0, {0, 0xff}}};
+
+// Score mode gives each half of the playfield a player's color. Priority switches that off, unless
+// nothing but the playfield shows.
+bool scores(const Scene& scene) {
+  return (scene.control & kScore) != 0 && (scene.objects & kPlayfield) != 0 &&
+         ((scene.control & kPriority) == 0 || scene.objects == kPlayfield);
+}
+
+std::uint32_t reversed_playfield(std::uint32_t bits) {
+  const auto& reversed = reversed_bits().of;
+  return (static_cast<std::uint32_t>(reversed[bits & 0xff]) << 16 |
+          static_cast<std::uint32_t>(reversed[bits >> 8 & 0xff]) << 8 | reversed[bits >> 16]) >>
+         4;
+}
+
+std::uint32_t right_half(const Scene& scene) {
+  return scene.reflected ? reversed_playfield(scene.playfield) : scene.playfield;
+}
+
+// Sixteen pixels for four bits of the playfield, the lowest bit at the left.
+struct PlayfieldPixels {
+  PlayfieldPixels() {
+    for (int bits = 0; bits < 16; ++bits)
+      for (int x = 0; x < 16; ++x) of[bits][x] = (bits >> (x / 4) & 1) != 0 ? 0xff : 0;
+  }
+  std::uint8_t of[16][16];
+};
+
+}  // namespace
+
+void Tia::draw_due() {
+  const int until = std::min(reached_, display_stop_);
+  while (drawn_ < until) {
+    // A line is over, and the next one's scene in force, only when something happens after its end.
+    const bool ends = until > line_end_;
+    const int first_pixel = line_end_ - kPixels;
+    const int from = std::max(drawn_ - first_pixel, 0);
+    drawn_ = ends ? line_end_ : until;
+    const int to = drawn_ - first_pixel;
+    const bool whole = ends && from == 0;
+    std::uint8_t* const row = whole && row_lies_in_picture() ? row_ : line_;
+    if (to > from) draw_pixels(from, to, row);
+    if (blank_) blank_after_motion(from, to, row);
+    if (!ends) {
+      if (from <= (to & ~3)) crossing_ = scene_;
+      break;
+    }
+    if (row == line_ && row_lies_in_picture()) std::memcpy(row_, line_, kPixels);
+    row_ += kPixels;
+    line_end_ += kLineClocks;
+    if (line_matters_) end_of_line();
+  }
+  watch();
+}
+
+void Tia::draw_pixels(int from, int to, std::uint8_t* row) {
+  const Scene& scene = scene_;
+  if (scene.dark) return loops_->fill(from, to, 0, row);
+  if (scene.objects == 0) return loops_->fill(from, to, scene.background, row);
+  if (playfield_stale_) expand_playfield();
+  const bool only_playfield = scene.objects == kPlayfield;
+  const auto draw_part = [&](int start, int end, PlayfieldShows shows, std::uint8_t color) {
+    if (start >= end) return;
+    if (only_playfield) {
+      loops_->draw_playfield(playfield_row_, start, end, scene.background, color, row);
+    } else {
+      collisions_ |= static_cast<std::uint16_t>(loops_->draw_objects(
+          scene, object_masks().bytes, playfield_row_, shows, start, end, row));
+    }
+  };
+  if (!scores(scene)) return draw_part(from, to, kAsItself, scene.playfield_color);
+  constexpr int kMiddle = kPixels / 2;
+  draw_part(from, std::min(to, kMiddle), kAsPlayer[0], scene.player_color[0]);
+  draw_part(std::max(from, kMiddle), to, kAsPlayer[1], scene.player_color[1]);
+}
+
+void Tia::expand_playfield() {
+  static const PlayfieldPixels pixels;
+  std::uint8_t* out = playfield_row_;
+  for (std::uint32_t half : {scene_.playfield, right_half(scene_)}) {
+    for (int nibble = 0; nibble < 5; ++nibble, half >>= 4, out += 16)
+      std::memcpy(out, pixels.of[half & 15], 16);
+  }
+  playfield_stale_ = false;
+}
+
+// ALE's TIA blackens up to the end of the blank from wherever it is in the line, so that within the
+// horizontal blank it also reaches so many pixels too far. They show only if the frame ends here.
+void Tia::blank_after_motion(int from, int to, std::uint8_t* row) {
+  if (from >= kMotionBlank) return;
+  blanked_ = std::max(blanked_row_ == row_ ? blanked_ : 0, kMotionBlank - std::min(to, 0));
+  blanked_row_ = row_;
+  blank_seen_ = true;
+  if (to > 0) std::memset(row + from, 0, static_cast<std::size_t>(kMotionBlank - from));
+  if (to >= kMotionBlank) blank_ = false;
+}
+
+void Tia::end_of_line() {
+  const bool reflect = (ctrlpf_ & 1) != 0;
+  if (scene_.reflected != reflect) {
+    scene_.reflected = reflect;
+    playfield_stale_ = true;
+  }
+  for (int n = 0; n < 2; ++n)
+    scene_.player[n] = player_place(player_[n].position, player_[n].nusiz, false);
+  if (star_field_) {
+    // Seventeen extra clocks move the missile left each line, and its width follows their phase.
+    constexpr int kLeft[4] = {18, 33, 0, 17};
+    star_counter_ = (star_counter_ + 1) & 3;
+    Missile& missile = missile_[0];
+    int position = missile.position - kLeft[star_counter_];
+    if (position < 0) position += kPixels;
+    missile.position = static_cast<std::int16_t>(position);
+    const int nusiz = player_[0].nusiz, size = nusiz >> 4 & 3;
+    missile.place = star_counter_ == 2
+                        ? kNowhere
+                        : missile_place(position, nusiz, star_counter_ == 1 ? size | 1 : size);
+    if (shows(kMissile0)) scene_.missile[0] = missile.place;
+  }
+  line_matters_ = star_field_;
+}
+
+// Decides from when on accesses must be looked at.
+void Tia::watch() {
+  const bool displays = drawn_ < display_stop_;
+  const bool awaits_beam = blank_ && !blank_seen_;
+  attention_ = last_cycle_;
+  if (displays && (awaits_beam || star_field_))
+    attention_ = std::min(attention_, std::max(display_start_ - kLongestDelay, 0) / 3);
+  if (!displays) {
+    nothing_until_ = kNever;
+  } else {
+    nothing_until_ = std::max(drawn_, display_start_ - 1);
+    if (!awaits_beam) nothing_until_ = std::max(nothing_until_, line_end_ - kPixels);
+  }
+}
+
+bool Tia::row_lies_in_picture() const {
+  return row_ >= picture_ && row_ + kPixels <= picture_ + kPictureBytes;
+}
+
+// What is drawn of the line in progress goes into the picture, and with it what ALE's TIA leaves
+// right of the beam. That stays in sight where a frame ends before its last line.
+void Tia::leave_line() {
+  if (!row_lies_in_picture()) return;
+  const int end = pixels_drawn();
+  std::memcpy(row_, line_, static_cast<std::size_t>(end));
+  const bool blanked = blanked_row_ == row_;
+  if (blanked && end < blanked_)
+    std::memset(row_ + end, 0, static_cast<std::size_t>(blanked_ - end));
+  if (end % 4 != 0 && !(blanked && end < kMotionBlank)) leave_overshoot(end);
+}
+
+// ALE's TIA draws four pixels at a time where it can: where the playfield, and nothing else, is
+// anywhere near. Then it has drawn to the end of the four in which the beam stands.
+void Tia::leave_overshoot(int end) {
+  const Scene& scene = crossing_;
+  if (scene.dark || scene.objects == 0) return;
+  const int block = end & ~3;
+  const bool playfield_on =
+      (block < kPixels / 2 ? scene.playfield >> (block / 4)
+                           : right_half(scene) >> ((block - kPixels / 2) / 4)) &
+      1;
+  std::uint8_t color = playfield_on ? scene.playfield_color : scene.background;
+  if (scene.objects == kPlayfield) {
+    if (playfield_on && scores(scene)) color = scene.player_color[block < kPixels / 2 ? 0 : 1];
+  } else {
+    constexpr std::uint8_t kInFours[] = {kPlayer0,
+                                         kPlayer1,
+                                         kPlayer0 | kPlayer1,
+                                         kMissile0,
+                                         kMissile1,
+                                         kBall,
+                                         kMissile0 | kMissile1,
+                                         kBall | kMissile0,
+                                         kBall | kMissile1,
+                                         kBall | kPlayer1,
+                                         kPlayfield | kPlayer0,
+                                         kPlayfield | kPlayer1,
+                                         kPlayfield | kBall};
+    if (std::find(std::begin(kInFours), std::end(kInFours), scene.objects) == std::end(kInFours))
+      return;
+    if (scores(scene) || ((scene.control & kScore) != 0 && (scene.objects & kPlayfield) != 0))
+      return;
+    const std::uint8_t* masks = object_masks().bytes + block;
+    constexpr std::uint8_t kNothing[4] = {0, 0, 0, 0};
+    const auto near = [&](int object, MaskPlace place) {
+      return (scene.objects & object) != 0 && std::memcmp(masks + place, kNothing, 4) != 0;
+    };
+    if (near(kPlayer0, scene.player[0]) || near(kPlayer1, scene.player[1]) ||
+        near(kMissile0, scene.missile[0]) || near(kMissile1, scene.missile[1]) ||
+        near(kBall, scene.ball))
+      return;
+  }
+  std::memset(row_ + end, color, static_cast<std::size_t>(block + 4 - end));
+}
+
+}  // namespace actormimic::vcs

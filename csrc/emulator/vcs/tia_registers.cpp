@@ -1,0 +1,231 @@
+// Reads and writes of the TIA's registers, but for those that move and shape the objects.
+#include "ale/emucore/Console.hxx"
+#include "ale/emucore/Control.hxx"
+#include "ale/emucore/Sound.hxx"
+#include "emulator/vcs/tia.hpp"
+
+namespace actormimic::vcs {
+namespace {
+
+using ale::stella::Controller;
+
+constexpr std::uint8_t kCharged = 0x80;  // D7 of an input
+
+// Cycles until the capacitor of a paddle of `resistance` ohms is charged, as ALE computes them.
+std::uint32_t cycles_to_charge(int resistance) {
+  const double seconds = 1.6 * resistance * 0.01E-6;
+  return static_cast<std::uint32_t>(seconds * 1.19E6);
+}
+
+}  // namespace
+
+std::uint8_t Tia::peek(std::uint16_t address, std::uint32_t cycle, std::uint8_t data_bus) {
+  reach(clock_of(cycle));
+  if (static_cast<std::int32_t>(cycle) >= attention_) draw();
+  const std::uint8_t noise = data_bus & 0x3f;
+  const int reg = address & 0x0f;
+  if (reg < 8) {
+    draw();
+    // Two latches a register; CXBLPF has only D7, so the last register's two sit one bit lower.
+    const int latch = reg == 7 ? 13 : 2 * reg;
+    const bool d7 = (collisions_ >> latch & 1) != 0;
+    const bool d6 = reg != 6 && (collisions_ >> (latch + 1) & 1) != 0;
+    return static_cast<std::uint8_t>((d7 ? 0x80 : 0) | (d6 ? 0x40 : 0) | noise);
+  }
+  if (reg < 12) return static_cast<std::uint8_t>(paddle(reg - 8, cycle) | noise);
+  if (reg < 14) {
+    Controller& port = console_->controller(reg == 12 ? Controller::Left : Controller::Right);
+    return static_cast<std::uint8_t>((port.read(Controller::Six) ? 0x80 : 0) | noise);
+  }
+  return noise;
+}
+
+std::uint8_t Tia::paddle(int n, std::uint32_t cycle) const {
+  Controller& port = console_->controller(n < 2 ? Controller::Left : Controller::Right);
+  const int resistance = port.read(n % 2 == 0 ? Controller::Nine : Controller::Five);
+  if (resistance == Controller::minimumResistance) return kCharged;
+  if (resistance == Controller::maximumResistance || dumped_) return 0;
+  const std::uint32_t charged_at =
+      static_cast<std::uint32_t>(dump_end_) + cycles_to_charge(resistance);
+  return cycle > charged_at ? kCharged : 0;
+}
+
+void Tia::write(int reg, std::uint8_t value, std::uint32_t& cycle) {
+  const int clock = clock_of(cycle);
+  reach(clock + delay(reg, cycle));
+  if (static_cast<std::int32_t>(cycle) >= attention_) {
+    draw();
+    if (static_cast<std::int32_t>(cycle) >= last_cycle_) stopped_ = true;
+  }
+  rewrite_[reg] = value;  // until one of the functions below knows better
+  switch (reg) {
+    case kVsync:
+      return vertical_sync(value, clock);
+    case kVblank:
+      return vertical_blank(value, cycle);
+    case kNusiz0:
+    case kNusiz1:
+      return number_and_size(reg - kNusiz0, value);
+    case kColup0:
+    case kColup1:
+    case kColupf:
+    case kColubk:
+      return color(reg, value);
+    case kCtrlpf:
+      return control_playfield(value, cycle);
+    case kRefp0:
+    case kRefp1:
+      return reflect(reg - kRefp0, value);
+    case kPf0:
+    case kPf1:
+    case kPf2:
+      return playfield(reg, value);
+    case kAudc0:
+    case kAudc1:
+    case kAudf0:
+    case kAudf1:
+    case kAudv0:
+    case kAudv1:
+      // Sound is a matter of when, too.
+      rewrite_[reg] = kAlways;
+      return sound_->set(static_cast<std::uint16_t>(reg), value, static_cast<int>(cycle));
+    case kGrp0:
+    case kGrp1:
+      return player_graphics(reg - kGrp0, value);
+    case kEnam0:
+    case kEnam1:
+      return enable_missile(reg - kEnam0, value);
+    case kEnabl:
+      return enable_ball(value);
+    case kHmp0:
+    case kHmp1:
+    case kHmm0:
+    case kHmm1:
+    case kHmbl:
+      return motion(reg, value, clock);
+    case kVdelp0:
+    case kVdelp1:
+    case kVdelbl:
+      return vertical_delay(reg, value);
+    case kResmp0:
+    case kResmp1:
+      return lock_missile(reg - kResmp0, value);
+    default:
+      rewrite_[reg] = kAlways;
+      return strobe(reg, cycle);
+  }
+}
+
+void Tia::strobe(int reg, std::uint32_t& cycle) {
+  switch (reg) {
+    case kWsync:
+      wait_for_line(cycle);
+      break;
+    case kResp0:
+    case kResp1:
+      reset_player(reg - kResp0, cycle);
+      break;
+    case kResm0:
+    case kResm1:
+      reset_missile(reg - kResm0, cycle);
+      break;
+    case kResbl:
+      reset_ball(cycle);
+      break;
+    case kHmove:
+      apply_motion(cycle);
+      break;
+    case kHmclr:
+      clear_motion();
+      break;
+    case kCxclr:
+      draw();
+      collisions_ = 0;
+      break;
+    default:
+      break;  // RSYNC, which nothing emulates, and addresses without a register
+  }
+}
+
+void Tia::vertical_sync(std::uint8_t value, int clock) {
+  vsync_ = value;
+  if ((value & 2) != 0) {
+    // Three lines by Atari's manual, but some games are content with less.
+    vsync_finish_ = clock + kLineClocks;
+  } else if (clock >= vsync_finish_) {
+    vsync_finish_ = kNever;
+    stopped_ = true;
+  }
+  if (vsync_finish_ != kNever) rewrite_[kVsync] = kAlways;
+}
+
+void Tia::vertical_blank(std::uint8_t value, std::uint32_t cycle) {
+  const std::uint8_t changed = vblank_ ^ value;
+  if ((changed & 0x80) != 0) {
+    dumped_ = (value & 0x80) != 0;
+    if (!dumped_) dump_end_ = static_cast<std::int32_t>(cycle);
+  }
+  if ((changed & 2) != 0) {
+    draw();
+    scene_.dark = (value & 2) != 0;
+  }
+  vblank_ = value;
+}
+
+void Tia::color(int reg, std::uint8_t value) {
+  const std::uint8_t shade = (value & 0xfe) | color_loss_;
+  std::uint8_t* const colors[] = {&scene_.player_color[0], &scene_.player_color[1],
+                                  &scene_.playfield_color, &scene_.background};
+  // A playfield in score mode shows the players' colors.
+  const int score = (scene_.control & kScore) != 0 ? kPlayfield : 0;
+  const int users[] = {kPlayer0 | kMissile0 | score, kPlayer1 | kMissile1 | score,
+                       kPlayfield | kBall, 0xff};
+  const int which = reg - kColup0;
+  if (*colors[which] == shade) return;
+  if (reg == kColubk || shows(users[which])) draw();
+  *colors[which] = shade;
+}
+
+void Tia::control_playfield(std::uint8_t value, std::uint32_t cycle) {
+  const bool reflect = (value & 1) != 0;
+  constexpr int kShows = 0x37;  // ball size, priority, score, reflection
+  if (((ctrlpf_ ^ value) & kShows) != 0 || scene_.reflected != reflect) {
+    draw();
+    scene_.control = static_cast<std::uint8_t>((value & 6) << 5);
+    // The right half mirrors the left, or does not, as of when the beam enters it.
+    if (3 * cycle_of_line(cycle) < kBlankClocks + kPixels / 2 - 1 && scene_.reflected != reflect) {
+      scene_.reflected = reflect;
+      playfield_stale_ = true;
+    }
+  }
+  ctrlpf_ = value;
+  ball_.place = ball_place(ball_.position, value >> 4 & 3);
+  if (shows(kBall)) scene_.ball = ball_.place;
+  if (scene_.reflected != reflect) {
+    line_matters_ = true;
+    rewrite_[kCtrlpf] = kAlways;
+  }
+}
+
+void Tia::playfield(int reg, std::uint8_t value) {
+  std::uint32_t bits = scene_.playfield;
+  switch (reg) {
+    case kPf0:
+      bits = (bits & 0xffff0) | value >> 4;
+      break;
+    case kPf1:
+      bits = (bits & 0xff00f) | static_cast<std::uint32_t>(reversed_bits().of[value]) << 4;
+      break;
+    default:
+      bits = (bits & 0x00fff) | static_cast<std::uint32_t>(value) << 12;
+      break;
+  }
+  if (bits == scene_.playfield) return;
+  draw();
+  scene_.playfield = bits;
+  playfield_stale_ = true;
+  scene_.objects = static_cast<std::uint8_t>(bits != 0 ? scene_.objects | kPlayfield
+                                                       : scene_.objects & ~kPlayfield);
+}
+
+}  // namespace actormimic::vcs
