@@ -13,17 +13,32 @@ namespace {
 
 struct DecodedProcessor : Instructions {
   DecodedProcessor(const Registers& registers, Bus& bus, const Program& program)
-      : Instructions{registers},
-        pages(&bus.page(0)),
-        ram(bus.ram()),
-        code(program.begin()),
-        next(program.begin()) {}
+      : pages(&bus.page(0)), ram(bus.ram()), code(program.begin()), next(program.begin()) {
+    copy(registers, *this);
+  }
+  void give_back(Registers& registers) const { copy(*this, registers); }
 
   const Bus::Page* pages;
   std::uint8_t* ram;
   const Decoded* code;
   const Decoded* next;           // the instruction to execute
   std::uint16_t code_begin = 0;  // the address at which the whole program would begin
+
+  // One by one, for a copy of the whole would keep them all in memory.
+  static void copy(const Registers& from, Registers& to) {
+    to.a = from.a;
+    to.x = from.x;
+    to.y = from.y;
+    to.sp = from.sp;
+    to.opcode = from.opcode;
+    to.nz = from.nz;
+    to.carry = from.carry;
+    to.overflow = from.overflow;
+    to.decimal = from.decimal;
+    to.interrupt_disable = from.interrupt_disable;
+    to.break_flag = from.break_flag;
+    to.ticks = from.ticks;
+  }
 
   const Bus::Page& page(unsigned address) const {
     return pages[(address & Bus::kAddressMask) >> Bus::kPageShift];
@@ -136,7 +151,7 @@ Seam:
   goto* kHandlers[static_cast<std::size_t>(
       program.beyond_seam(static_cast<std::size_t>(cpu.next - cpu.code)))];
 
-#define LOAD(mnemonic, mode, cycles, possible)                  \
+#define LOAD(mnemonic, mode, cycles, possible, execute)         \
   mnemonic##_##mode : {                                         \
     if (!(possible)) goto leave;                                \
     if constexpr (Mode::mode == Mode::Immediate) {              \
@@ -161,15 +176,16 @@ Seam:
       }                                                         \
       value = *cell;                                            \
     }                                                           \
-    mnemonic##_##mode##_answered : cpu.mnemonic(value);         \
+    mnemonic##_##mode##_answered : cpu.execute(value);          \
     NEXT;                                                       \
   }
-#define READ(code, mnemonic, mode, cycles) LOAD(mnemonic, mode, cycles, true)
+#define READ(code, mnemonic, mode, cycles) LOAD(mnemonic, mode, cycles, true, mnemonic)
   ACTORMIMIC_6502_READS(READ)
   ACTORMIMIC_6502_RAM_READS(READ)
 
 // Digits are step()'s business.
-#define ARITHMETIC(code, mnemonic, mode, cycles) LOAD(mnemonic, mode, cycles, !cpu.decimal)
+#define ARITHMETIC(code, mnemonic, mode, cycles) \
+  LOAD(mnemonic, mode, cycles, !cpu.decimal, mnemonic##_binary)
   ACTORMIMIC_6502_ARITHMETIC(ARITHMETIC)
   ACTORMIMIC_6502_RAM_ARITHMETIC(ARITHMETIC)
 
@@ -337,10 +353,27 @@ push:
   NEXT;
 
 PLA_Implied:
-  if (cpu.sp < 0x80 || cpu.sp == 0xff) goto leave;
+  // Programs pull from under $80, too: that reads the TIA's collisions.
   cpu.begin<Mode::Implied>(4);
-  cpu.LDA(cpu.ram[++cpu.sp - 0x80]);
+  if (cpu.sp < 0x80) {
+    accessed = 0x100u + cpu.sp;
+    data = 0x68;
+    answered = &&PLA_peeked;
+    goto ask;
+  }
+  value = cpu.ram[cpu.sp - 0x80];
+PLA_peeked:
+  if (++cpu.sp < 0x80) {
+    accessed = 0x100u + cpu.sp;
+    data = value;
+    answered = &&PLA_answered;
+    goto ask;
+  }
+  value = cpu.ram[cpu.sp - 0x80];
+PLA_answered:
+  cpu.LDA(value);
   NEXT;
+
 PLP_Implied:
   if (cpu.sp < 0x80 || cpu.sp == 0xff) goto leave;
   cpu.begin<Mode::Implied>(4);
@@ -361,12 +394,12 @@ tell:
   }
 leave:
   target = cpu.next_pc();
-  registers = cpu;
+  cpu.give_back(registers);
   registers.pc = target;
   return step_needed;
 
 gone:
-  registers = cpu;
+  cpu.give_back(registers);
   registers.pc = target;
   bus.leave_data(data);
   return true;

@@ -16,8 +16,8 @@ struct Instructions : Registers {
   void LDA(Byte m) { set_nz(a = m); }
   void LDX(Byte m) { set_nz(x = m); }
   void LDY(Byte m) { set_nz(y = m); }
-  void ADC(Byte m) { add(m); }
-  void SBC(Byte m) { subtract(m); }
+  void ADC(Byte m) { decimal ? add_decimal(m) : add(m); }
+  void SBC(Byte m) { decimal ? subtract_decimal(m) : subtract(m); }
   void AND(Byte m) { set_nz(a &= m); }
   void ORA(Byte m) { set_nz(a |= m); }
   void EOR(Byte m) { set_nz(a ^= m); }
@@ -28,6 +28,10 @@ struct Instructions : Registers {
     nz = (m & 0x80) << 8 | (a & m);
     overflow = static_cast<Byte>(m << 1);
   }
+
+  // The same where decimal mode is known to be off.
+  void ADC_binary(Byte m) { add(m); }
+  void SBC_binary(Byte m) { subtract(m); }
 
   // Writers give what they store.
   Byte STA() const { return a; }

@@ -3,8 +3,6 @@
 
 #include <cstdint>
 
-#define ACTORMIMIC_INLINE [[gnu::always_inline]] inline
-
 namespace actormimic::vcs {
 
 // Everything of the processor that a program can see, and the time.
@@ -46,18 +44,14 @@ struct Registers {
     carry = status & 0x01;
   }
 
-  ACTORMIMIC_INLINE void add(std::uint8_t operand) {
-    if (decimal) return add_decimal(operand);
+  void add(std::uint8_t operand) {
     const unsigned sum = a + operand + carry;
     overflow = static_cast<std::uint8_t>(~(a ^ operand) & (a ^ sum));
     carry = static_cast<std::uint8_t>(sum >> 8);
     set_nz(a = static_cast<std::uint8_t>(sum));
   }
-  ACTORMIMIC_INLINE void subtract(std::uint8_t operand) {
-    if (decimal) return subtract_decimal(operand);
-    add(static_cast<std::uint8_t>(~operand));
-  }
-  ACTORMIMIC_INLINE void compare(std::uint8_t value, std::uint8_t operand) {
+  void subtract(std::uint8_t operand) { add(static_cast<std::uint8_t>(~operand)); }
+  void compare(std::uint8_t value, std::uint8_t operand) {
     carry = value >= operand ? 1 : 0;
     set_nz(static_cast<std::uint8_t>(value - operand));
   }
