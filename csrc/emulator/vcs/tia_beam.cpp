@@ -10,9 +10,6 @@ namespace {
 constexpr int kPictureBytes = kPixels * 300;
 constexpr int kMotionBlank = 8;  // pixels at the left of a line that HMOVE blackens
 
-constexpr PlayfieldShows kAsItself{0xff, {0, 0}};
-constexpr PlayfieldShows kAsPlayer[2] = {{0, {0xff, 0}}, {0, {0, 0xff}}};
-
 // Score mode gives each half of the playfield a player's color. Priority switches that off, unless
 // nothing but the playfield shows.
 bool scores(const Scene& scene) {
@@ -21,7 +18,7 @@ bool scores(const Scene& scene) {
 }
 
 std::uint32_t reversed_playfield(std::uint32_t bits) {
-  const auto& reversed = reversed_bits().of;
+  const auto& reversed = kReversedBits.of;
   return (static_cast<std::uint32_t>(reversed[bits & 0xff]) << 16 |
           static_cast<std::uint32_t>(reversed[bits >> 8 & 0xff]) << 8 | reversed[bits >> 16]) >>
          4;
@@ -68,24 +65,20 @@ void Tia::draw_due() {
 }
 
 void Tia::draw_pixels(int from, int to, std::uint8_t* row) {
-  const Scene& scene = scene_;
-  if (scene.dark) return loops_->fill(from, to, 0, row);
-  if (scene.objects == 0) return loops_->fill(from, to, scene.background, row);
-  if (playfield_stale_) expand_playfield();
-  const bool only_playfield = scene.objects == kPlayfield;
-  const auto draw_part = [&](int start, int end, PlayfieldShows shows, std::uint8_t color) {
-    if (start >= end) return;
-    if (only_playfield) {
-      loops_->draw_playfield(playfield_row_, start, end, scene.background, color, row);
-    } else {
-      collisions_ |= static_cast<std::uint16_t>(loops_->draw_objects(
-          scene, object_masks().bytes, playfield_row_, shows, start, end, row));
-    }
-  };
-  if (!scores(scene)) return draw_part(from, to, kAsItself, scene.playfield_color);
-  constexpr int kMiddle = kPixels / 2;
-  draw_part(from, std::min(to, kMiddle), kAsPlayer[0], scene.player_color[0]);
-  draw_part(std::max(from, kMiddle), to, kAsPlayer[1], scene.player_color[1]);
+  if (scene_.dark) return loops_->fill(0, from, to, row);
+  if (playfield_stale_ && (scene_.objects & kPlayfield) != 0) expand_playfield();
+  std::uint32_t collisions = 0;
+  if (!scores(scene_)) {
+    collisions = loops_->draw[scene_.objects & 63](scene_, playfield_row_, from, to, row);
+  } else {
+    constexpr int kMiddle = kPixels / 2;
+    const DrawPixels* halves = loops_->draw_scored;
+    if (from < kMiddle)
+      collisions = halves[0](scene_, playfield_row_, from, std::min(to, kMiddle), row);
+    if (to > kMiddle)
+      collisions |= halves[1](scene_, playfield_row_, std::max(from, kMiddle), to, row);
+  }
+  collisions_ |= static_cast<std::uint16_t>(collisions);
 }
 
 void Tia::expand_playfield() {
@@ -196,7 +189,7 @@ void Tia::leave_overshoot(int end) {
       return;
     if (scores(scene) || ((scene.control & kScore) != 0 && (scene.objects & kPlayfield) != 0))
       return;
-    const std::uint8_t* masks = object_masks().bytes + block;
+    const std::uint8_t* masks = kObjectMasks.bytes + block;
     constexpr std::uint8_t kNothing[4] = {0, 0, 0, 0};
     const auto near = [&](int object, MaskPlace place) {
       return (scene.objects & object) != 0 && std::memcmp(masks + place, kNothing, 4) != 0;

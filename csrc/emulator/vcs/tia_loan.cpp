@@ -117,7 +117,7 @@ void TIADebug::lend(TIA& tia, actormimic::vcs::Tia& to) {
   scene.control = tia.myPlayfieldPriorityAndScore;
   scene.reflected = tia.myCurrentPFMask == TIA::ourPlayfieldTable[1];
   scene.dark = (tia.myVBLANK & 2) != 0;
-  const std::uint8_t middle = actormimic::vcs::reversed_bits().of[tia.myPF >> 4 & 0xff];
+  const std::uint8_t middle = actormimic::vcs::kReversedBits.of[tia.myPF >> 4 & 0xff];
   scene.playfield = (tia.myPF & 0xff00f) | static_cast<std::uint32_t>(middle) << 4;
 
   to.crossing_.dark = true;  // nothing overshoots from before
@@ -205,7 +205,7 @@ void TIADebug::take_back(TIA& tia, const actormimic::vcs::Tia& from) {
   tia.myCOLUP1 = scene.player_color[1] * kFourTimes;
   tia.myPlayfieldPriorityAndScore = scene.control;
   tia.myCurrentPFMask = TIA::ourPlayfieldTable[scene.reflected ? 1 : 0];
-  const std::uint8_t middle = actormimic::vcs::reversed_bits().of[scene.playfield >> 4 & 0xff];
+  const std::uint8_t middle = actormimic::vcs::kReversedBits.of[scene.playfield >> 4 & 0xff];
   tia.myPF = (scene.playfield & 0xff00f) | static_cast<std::uint32_t>(middle) << 4;
 }
 

@@ -29,7 +29,7 @@ std::int16_t reset_position(int clock_of_line, int late, int in_blank) {
 void Tia::show_player(int n) {
   const Player& player = player_[n];
   std::uint8_t graphics = player.vertical_delay ? player.delayed : player.graphics;
-  if (player.reflected) graphics = reversed_bits().of[graphics];
+  if (player.reflected) graphics = kReversedBits.of[graphics];
   if (graphics == scene_.graphics[n]) return;
   draw();
   scene_.graphics[n] = graphics;
@@ -159,7 +159,7 @@ void Tia::reset_player(int n, std::uint32_t cycle) {
   const std::int16_t position = reset_position(clock, 5, 3);
   const int distance = position - player.position;
   const Meets meets =
-      reset_table().meets[player.nusiz & 7][distance < 0 ? distance + kPixels : distance];
+      kResetTable.meets[player.nusiz & 7][distance < 0 ? distance + kPixels : distance];
   // A copy that is being shown is shown to its end.
   if (meets == Meets::kGraphics) reach(clock_of(cycle) + kLongestDelay);
   const bool without_first = meets != Meets::kStart;
@@ -203,13 +203,13 @@ void Tia::reset_ball(std::uint32_t cycle) {
 
 void Tia::apply_motion(std::uint32_t cycle) {
   const std::uint32_t at = cycle_of_line(cycle);
-  const bool blanks = allow_blanks_ && (at <= 20 || at == kLineCycles - 1);
+  const bool blanks = allow_blanks_ && (at <= kLastBlankCycle || at == kLineCycles - 1);
   if (blanks) {
     draw();  // the line before is not blackened
     blank_ = true;
     blank_seen_ = false;
   }
-  const std::int8_t* moves = motion_table().pixels[at];
+  const std::int8_t* moves = kMotionTable.pixels[at];
   for (int n = 0; n < 2; ++n) {
     Player& player = player_[n];
     const std::int16_t position = wrapped(player.position + moves[player.motion]);

@@ -214,7 +214,7 @@ void Tia::playfield(int reg, std::uint8_t value) {
       bits = (bits & 0xffff0) | value >> 4;
       break;
     case kPf1:
-      bits = (bits & 0xff00f) | static_cast<std::uint32_t>(reversed_bits().of[value]) << 4;
+      bits = (bits & 0xff00f) | static_cast<std::uint32_t>(kReversedBits.of[value]) << 4;
       break;
     default:
       bits = (bits & 0x00fff) | static_cast<std::uint32_t>(value) << 12;
