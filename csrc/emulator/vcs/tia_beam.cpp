@@ -98,6 +98,7 @@ void Tia::blank_after_motion(int from, int to, std::uint8_t* row) {
   blanked_ = std::max(blanked_row_ == row_ ? blanked_ : 0, kMotionBlank - std::min(to, 0));
   blanked_row_ = row_;
   blank_seen_ = true;
+  if (!star_field_) attention_ = last_cycle_;
   if (to > 0) std::memset(row + from, 0, static_cast<std::size_t>(kMotionBlank - from));
   if (to >= kMotionBlank) blank_ = false;
 }
@@ -108,8 +109,7 @@ void Tia::end_of_line() {
     scene_.reflected = reflect;
     playfield_stale_ = true;
   }
-  for (int n = 0; n < 2; ++n)
-    scene_.player[n] = player_place(player_[n].position, player_[n].nusiz, false);
+  for (int n = 0; n < 2; ++n) scene_.player[n] = place_at(player_[n].shape, player_[n].position);
   if (star_field_) {
     // Seventeen extra clocks move the missile left each line, and its width follows their phase.
     constexpr int kLeft[4] = {18, 33, 0, 17};
@@ -119,9 +119,10 @@ void Tia::end_of_line() {
     if (position < 0) position += kPixels;
     missile.position = static_cast<std::int16_t>(position);
     const int nusiz = player_[0].nusiz, size = nusiz >> 4 & 3;
-    missile.place = star_counter_ == 2
-                        ? kNowhere
-                        : missile_place(position, nusiz, star_counter_ == 1 ? size | 1 : size);
+    missile.place =
+        star_counter_ == 2
+            ? kNowhere
+            : place_at(missile_shape(nusiz, star_counter_ == 1 ? size | 1 : size), position);
     if (shows(kMissile0)) scene_.missile[0] = missile.place;
   }
   line_matters_ = star_field_;
@@ -129,17 +130,14 @@ void Tia::end_of_line() {
 
 // Decides from when on accesses must be looked at.
 void Tia::watch() {
-  const bool displays = drawn_ < display_stop_;
-  const bool awaits_beam = blank_ && !blank_seen_;
   attention_ = last_cycle_;
-  if (displays && (awaits_beam || star_field_))
-    attention_ = std::min(attention_, std::max(display_start_ - kLongestDelay, 0) / 3);
-  if (!displays) {
+  if (drawn_ >= display_stop_) {
     nothing_until_ = kNever;
-  } else {
-    nothing_until_ = std::max(drawn_, display_start_ - 1);
-    if (!awaits_beam) nothing_until_ = std::max(nothing_until_, line_end_ - kPixels);
+    return;
   }
+  nothing_until_ = std::max({drawn_, line_end_ - kPixels, display_start_ - 1});
+  if (awaits_beam() || star_field_)
+    attention_ = std::min(attention_, std::max(display_start_ - kLongestDelay, 0) / 3);
 }
 
 bool Tia::row_lies_in_picture() const {

@@ -115,17 +115,22 @@ struct ObjectMasks {
 };
 extern const ObjectMasks kObjectMasks;
 
-// `without_first`: until the line after a RESP the TIA leaves out the first copy.
-constexpr MaskPlace player_place(int position, int nusiz, bool without_first) {
+// `without_first`: until the line after a RESP the TIA leaves out the first copy. Less the object's
+// position this is a place.
+constexpr MaskPlace player_shape(int nusiz, bool without_first) {
   const int row = (without_first ? ObjectMasks::kModes : 0) + (nusiz & 7);
-  return static_cast<MaskPlace>(row * ObjectMasks::kRow + kPixels - position);
+  return static_cast<MaskPlace>(row * ObjectMasks::kRow + kPixels);
 }
-constexpr MaskPlace missile_place(int position, int nusiz, int size) {
+constexpr MaskPlace missile_shape(int nusiz, int size) {
   const int row = ObjectMasks::kFirstMissile + (nusiz & 7) * ObjectMasks::kSizes + size;
-  return static_cast<MaskPlace>(row * ObjectMasks::kRow + kPixels - position);
+  return static_cast<MaskPlace>(row * ObjectMasks::kRow + kPixels);
 }
+constexpr MaskPlace missile_shape(int nusiz) { return missile_shape(nusiz, nusiz >> 4 & 3); }
 // The ball is a missile without copies.
-constexpr MaskPlace ball_place(int position, int size) { return missile_place(position, 0, size); }
+constexpr MaskPlace ball_shape(int ctrlpf) { return missile_shape(0, ctrlpf >> 4 & 3); }
+constexpr MaskPlace place_at(MaskPlace shape, int position) {
+  return static_cast<MaskPlace>(shape - position);
+}
 inline constexpr MaskPlace kNowhere = ObjectMasks::kEmpty * ObjectMasks::kRow;
 
 // Pixels that HMOVE moves an object to the right when strobed in CPU cycle `cycle` (0 to 75) of a
