@@ -1,89 +1,41 @@
 #include "emulator/vcs/pixels.hpp"
 
+#include <cstring>
+
+#include "emulator/vcs/pixel_loops.hpp"
+
 namespace actormimic::vcs {
 namespace {
 
-constexpr int kChunk = 16;
+// What the compiler makes of sixteen bytes: SSE2 on x86-64, NEON on aarch64.
+struct Plain {
+  typedef std::uint8_t Bytes __attribute__((vector_size(16)));
+  static constexpr int kBytes = 16;
 
-void fill(int from, int to, std::uint8_t color, std::uint8_t* row) {
-  for (int x = from; x < to; x += kChunk)
-    for (int i = 0; i < kChunk; ++i) row[x + i] = color;
-}
-
-void draw_playfield(const std::uint8_t* playfield, int from, int to, std::uint8_t background,
-                    std::uint8_t color, std::uint8_t* row) {
-  for (int x = from; x < to; x += kChunk) {
-    for (int i = 0; i < kChunk; ++i) {
-      const std::uint8_t shows = playfield[x + i];
-      row[x + i] = static_cast<std::uint8_t>((color & shows) | (background & ~shows));
-    }
+  static Bytes load(const std::uint8_t* at) {
+    Bytes bytes;
+    std::memcpy(&bytes, at, sizeof bytes);
+    return bytes;
   }
-}
-
-// Every object as a byte per pixel: 0xff where it shows.
-struct Chunk {
-  std::uint8_t player[2][kChunk], missile[2][kChunk], ball[kChunk], playfield[kChunk];
+  static void store(std::uint8_t* at, Bytes bytes) { std::memcpy(at, &bytes, sizeof bytes); }
+  static Bytes all(std::uint8_t byte) { return byte - Bytes{}; }
+  static Bytes shows(Bytes mask, Bytes graphics) {
+    return reinterpret_cast<Bytes>((mask & graphics) != 0);
+  }
+  static Bytes choose(Bytes mask, Bytes on, Bytes off) { return (mask & on) | (~mask & off); }
+  static bool any(Bytes bytes) {
+    std::uint64_t halves[2];
+    std::memcpy(halves, &bytes, sizeof halves);
+    return (halves[0] | halves[1]) != 0;
+  }
+  static std::uint32_t bits(Bytes bytes) {
+    std::uint32_t bits = 0;
+    for (int i = 0; i < kBytes; ++i) bits |= static_cast<std::uint32_t>(bytes[i] & 1) << i;
+    return bits;
+  }
 };
 
-std::uint32_t bits_of(const std::uint8_t* shows, int count) {
-  std::uint32_t bits = 0;
-  for (int i = 0; i < count; ++i) bits |= static_cast<std::uint32_t>(shows[i] & 1) << i;
-  return bits;
-}
-
-std::uint32_t draw_objects(const Scene& scene, const std::uint8_t* masks,
-                           const std::uint8_t* playfield, PlayfieldShows shows, int from, int to,
-                           std::uint8_t* row) {
-  std::uint32_t collisions = 0;
-  const std::uint8_t on_top = (scene.control & kPriority) != 0 ? 0xff : 0;
-  Chunk at;
-  for (int x = from; x < to; x += kChunk) {
-    for (int n = 0; n < 2; ++n) {
-      const std::uint8_t* player = masks + scene.player[n] + x;
-      const std::uint8_t* missile = masks + scene.missile[n] + x;
-      for (int i = 0; i < kChunk; ++i) {
-        at.player[n][i] = (player[i] & scene.graphics[n]) != 0 ? 0xff : 0;
-        at.missile[n][i] = missile[i];
-      }
-    }
-    std::uint8_t crowded = 0;  // anywhere two objects share a pixel
-    for (int i = 0; i < kChunk; ++i) {
-      const std::uint8_t pf = at.playfield[i] = playfield[x + i];
-      const std::uint8_t bl = at.ball[i] = masks[scene.ball + x + i];
-      const std::uint8_t p0 = at.player[0][i], p1 = at.player[1][i];
-      const std::uint8_t m0 = at.missile[0][i], m1 = at.missile[1][i];
-      std::uint8_t seen = pf;
-      std::uint8_t twice = seen & bl;
-      seen |= bl;
-      twice |= seen & p1;
-      seen |= p1;
-      twice |= seen & m1;
-      seen |= m1;
-      twice |= seen & p0;
-      seen |= p0;
-      twice |= seen & m0;
-      crowded |= twice;
-      const std::uint8_t back = (pf & shows.as_itself) | bl;
-      const std::uint8_t top = back & on_top;
-      const std::uint8_t first = (p0 | m0 | (pf & shows.as_player[0])) & ~top;
-      const std::uint8_t second = (p1 | m1 | (pf & shows.as_player[1])) & ~top & ~first;
-      const std::uint8_t third = back & ~first & ~second;
-      row[x + i] = static_cast<std::uint8_t>(
-          (scene.player_color[0] & first) | (scene.player_color[1] & second) |
-          (scene.playfield_color & third) | (scene.background & ~(first | second | third)));
-    }
-    if (crowded != 0) {
-      const int count = to - x < kChunk ? to - x : kChunk;
-      collisions |= collision_pairs({{bits_of(at.player[0], count), bits_of(at.player[1], count)},
-                                     {bits_of(at.missile[0], count), bits_of(at.missile[1], count)},
-                                     bits_of(at.ball, count),
-                                     bits_of(at.playfield, count)});
-    }
-  }
-  return collisions;
-}
-
-constexpr PixelLoops kPlain{fill, draw_playfield, draw_objects};
+constexpr PixelLoops kPlain = loops_over<Plain>();
 
 }  // namespace
 

@@ -1,5 +1,5 @@
-// Turning the state of the six objects into color bytes, once as plain loops and once with AVX2.
-// Both give the same bytes.
+// Turning the state of the six objects into color bytes, once with vectors that every processor
+// has and once with AVX2. Both give the same bytes.
 #pragma once
 
 #include <cstdint>
@@ -25,24 +25,19 @@ struct alignas(32) Scene {
 };
 static_assert(sizeof(Scene) == 32, "the beam copies scenes in one or two vector moves");
 
-// How `draw_objects` shows the playfield: 0xff where it takes that color. In score mode it takes a
-// player's color and that player's priority.
-struct PlayfieldShows {
-  std::uint8_t as_itself;
-  std::uint8_t as_player[2];
-};
+// Draws pixels [from, to) of a scene into `row`, and further ones up to the next multiple of four
+// as if the scene went on; after them up to kVectorPadding bytes may be overwritten with anything.
+// `playfield` has a byte for each pixel, 0xff or 0, and kVectorPadding more. Answers the collisions
+// of pixels [from, to), as collision_pairs() does.
+using DrawPixels = std::uint32_t (*)(const Scene& scene, const std::uint8_t* playfield, int from,
+                                     int to, std::uint8_t* row);
 
-// Pixels [from, to) are drawn into `row`, and further ones up to the next multiple of four as if
-// the scene went on; after them up to kVectorPadding bytes may be overwritten with anything.
-// `playfield` has a byte for each pixel, 0xff or 0, and kVectorPadding more.
 struct PixelLoops {
-  void (*fill)(int from, int to, std::uint8_t color, std::uint8_t* row);
-  void (*draw_playfield)(const std::uint8_t* playfield, int from, int to, std::uint8_t background,
-                         std::uint8_t color, std::uint8_t* row);
-  // Answers the collisions of pixels [from, to), as collision_pairs() does.
-  std::uint32_t (*draw_objects)(const Scene& scene, const std::uint8_t* masks,
-                                const std::uint8_t* playfield, PlayfieldShows shows, int from,
-                                int to, std::uint8_t* row);
+  void (*fill)(std::uint8_t color, int from, int to, std::uint8_t* row);
+  // One for each set of objects that show, by Scene::objects.
+  DrawPixels draw[64];
+  // For any set, where the playfield takes the color and the priority of player 0 or player 1.
+  DrawPixels draw_scored[2];
 };
 
 const PixelLoops& plain_loops();
@@ -53,8 +48,8 @@ const PixelLoops& best_loops();
 struct Presence {
   std::uint32_t player[2], missile[2], ball, playfield;
 };
-// The collision latches that these pixels set: bit 2n is D7 and bit 2n + 1 is D6 of the n-th
-// collision register, the last two registers packed without gap as in ALE.
+// The collision latches that these pixels set, numbered as ALE numbers them: those of the eight
+// registers in order, D7 before D6, without CXBLPF's D6, which does not exist.
 std::uint32_t collision_pairs(const Presence& at);
 
 namespace detail {

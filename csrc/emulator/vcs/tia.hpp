@@ -69,18 +69,19 @@ class Tia {
     std::uint8_t motion;
     bool reflected, vertical_delay;
     std::int16_t position;
+    MaskPlace shape;  // by NUSIZ, with all copies
   };
   struct Missile {
     bool enabled, locked;  // ENAM; RESMP, which hides it in its player
     std::uint8_t motion;
     std::int16_t position;
-    MaskPlace place;
+    MaskPlace shape, place;
   };
   struct Ball {
     bool enabled, delayed, vertical_delay;
     std::uint8_t motion;
     std::int16_t position;
-    MaskPlace place;
+    MaskPlace shape, place;
   };
 
   // ALE's TIA draws up to every access, and what it drew shows the old state: so far the beam is
@@ -106,7 +107,7 @@ class Tia {
   // tia_registers.cpp
   std::uint8_t paddle(int n, std::uint32_t cycle) const;
   void write(int reg, std::uint8_t value, std::uint32_t& cycle);
-  void strobe(int reg, std::uint32_t& cycle);
+  void attend();
   void vertical_sync(std::uint8_t value, int clock);
   void vertical_blank(std::uint8_t value, std::uint32_t cycle);
   void color(int reg, std::uint8_t value);
@@ -131,6 +132,8 @@ class Tia {
   void show_player(int n);
   void show_missile(int n);
   void show_ball();
+  void place_missile(int n, int position);
+  void place_ball(int position);
   bool shows(int object) const { return (scene_.objects & object) != 0; }
 
   // tia_beam.cpp
@@ -140,6 +143,7 @@ class Tia {
   void blank_after_motion(int from, int to, std::uint8_t* row);
   void end_of_line();
   void watch();
+  bool awaits_beam() const { return blank_ && !blank_seen_; }
   bool row_lies_in_picture() const;
   int pixels_drawn() const { return std::clamp(drawn_ - (line_end_ - kPixels), 0, kPixels); }
   void leave_line();
@@ -168,7 +172,7 @@ class Tia {
   std::uint8_t color_loss_ = 0;  // the bit that every color carries in this frame
   bool allow_blanks_ = false;    // HMOVE blackens the left of a line
   bool blank_ = false;           // it does on this line
-  bool blank_seen_ = false;      // and the beam has come by
+  bool blank_seen_ = false;      // and the beam has moved since
   bool star_field_ = false;      // missile 0 drifts by itself
   bool line_matters_ = true;     // the end of this line changes the scene
   bool playfield_stale_ = true;
@@ -176,6 +180,7 @@ class Tia {
   std::uint32_t star_counter_ = 0;
   int vsync_finish_ = 0;       // VSYNC off from this clock on ends the frame
   int motion_clock_ = 0;       // of the last HMOVE
+  int motion_reached_ = 0;     // reached_ at that time
   bool dumped_ = false;        // the paddles' capacitors are grounded
   std::int32_t dump_end_ = 0;  // cycle
 

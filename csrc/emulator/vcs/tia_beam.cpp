@@ -10,9 +10,6 @@ namespace {
 constexpr int kPictureBytes = kPixels * 300;
 constexpr int kMotionBlank = 8;  // pixels at the left of a line that HMOVE blackens
 
-constexpr PlayfieldShows kAsItself{0xff, {0, 0}};
-constexpr PlayfieldShows kAsPlayer[2] = {{0, {0xff, 0}}, {0, {0, 0xff}}};
-
 // Score mode gives each half of the playfield a player's color. Priority switches that off, unless
 // nothing but the playfield shows.
 bool scores(const Scene& scene) {
@@ -21,7 +18,7 @@ bool scores(const Scene& scene) {
 }
 
 std::uint32_t reversed_playfield(std::uint32_t bits) {
-  const auto& reversed = reversed_bits().of;
+  const auto& reversed = kReversedBits.of;
   return (static_cast<std::uint32_t>(reversed[bits & 0xff]) << 16 |
           static_cast<std::uint32_t>(reversed[bits >> 8 & 0xff]) << 8 | reversed[bits >> 16]) >>
          4;
@@ -68,24 +65,20 @@ void Tia::draw_due() {
 }
 
 void Tia::draw_pixels(int from, int to, std::uint8_t* row) {
-  const Scene& scene = scene_;
-  if (scene.dark) return loops_->fill(from, to, 0, row);
-  if (scene.objects == 0) return loops_->fill(from, to, scene.background, row);
-  if (playfield_stale_) expand_playfield();
-  const bool only_playfield = scene.objects == kPlayfield;
-  const auto draw_part = [&](int start, int end, PlayfieldShows shows, std::uint8_t color) {
-    if (start >= end) return;
-    if (only_playfield) {
-      loops_->draw_playfield(playfield_row_, start, end, scene.background, color, row);
-    } else {
-      collisions_ |= static_cast<std::uint16_t>(loops_->draw_objects(
-          scene, object_masks().bytes, playfield_row_, shows, start, end, row));
-    }
-  };
-  if (!scores(scene)) return draw_part(from, to, kAsItself, scene.playfield_color);
-  constexpr int kMiddle = kPixels / 2;
-  draw_part(from, std::min(to, kMiddle), kAsPlayer[0], scene.player_color[0]);
-  draw_part(std::max(from, kMiddle), to, kAsPlayer[1], scene.player_color[1]);
+  if (scene_.dark) return loops_->fill(0, from, to, row);
+  if (playfield_stale_ && (scene_.objects & kPlayfield) != 0) expand_playfield();
+  std::uint32_t collisions = 0;
+  if (!scores(scene_)) {
+    collisions = loops_->draw[scene_.objects & 63](scene_, playfield_row_, from, to, row);
+  } else {
+    constexpr int kMiddle = kPixels / 2;
+    const DrawPixels* halves = loops_->draw_scored;
+    if (from < kMiddle)
+      collisions = halves[0](scene_, playfield_row_, from, std::min(to, kMiddle), row);
+    if (to > kMiddle)
+      collisions |= halves[1](scene_, playfield_row_, std::max(from, kMiddle), to, row);
+  }
+  collisions_ |= static_cast<std::uint16_t>(collisions);
 }
 
 void Tia::expand_playfield() {
@@ -105,6 +98,7 @@ void Tia::blank_after_motion(int from, int to, std::uint8_t* row) {
   blanked_ = std::max(blanked_row_ == row_ ? blanked_ : 0, kMotionBlank - std::min(to, 0));
   blanked_row_ = row_;
   blank_seen_ = true;
+  if (!star_field_) attention_ = last_cycle_;
   if (to > 0) std::memset(row + from, 0, static_cast<std::size_t>(kMotionBlank - from));
   if (to >= kMotionBlank) blank_ = false;
 }
@@ -115,8 +109,7 @@ void Tia::end_of_line() {
     scene_.reflected = reflect;
     playfield_stale_ = true;
   }
-  for (int n = 0; n < 2; ++n)
-    scene_.player[n] = player_place(player_[n].position, player_[n].nusiz, false);
+  for (int n = 0; n < 2; ++n) scene_.player[n] = place_at(player_[n].shape, player_[n].position);
   if (star_field_) {
     // Seventeen extra clocks move the missile left each line, and its width follows their phase.
     constexpr int kLeft[4] = {18, 33, 0, 17};
@@ -126,9 +119,10 @@ void Tia::end_of_line() {
     if (position < 0) position += kPixels;
     missile.position = static_cast<std::int16_t>(position);
     const int nusiz = player_[0].nusiz, size = nusiz >> 4 & 3;
-    missile.place = star_counter_ == 2
-                        ? kNowhere
-                        : missile_place(position, nusiz, star_counter_ == 1 ? size | 1 : size);
+    missile.place =
+        star_counter_ == 2
+            ? kNowhere
+            : place_at(missile_shape(nusiz, star_counter_ == 1 ? size | 1 : size), position);
     if (shows(kMissile0)) scene_.missile[0] = missile.place;
   }
   line_matters_ = star_field_;
@@ -136,17 +130,14 @@ void Tia::end_of_line() {
 
 // Decides from when on accesses must be looked at.
 void Tia::watch() {
-  const bool displays = drawn_ < display_stop_;
-  const bool awaits_beam = blank_ && !blank_seen_;
   attention_ = last_cycle_;
-  if (displays && (awaits_beam || star_field_))
-    attention_ = std::min(attention_, std::max(display_start_ - kLongestDelay, 0) / 3);
-  if (!displays) {
+  if (drawn_ >= display_stop_) {
     nothing_until_ = kNever;
-  } else {
-    nothing_until_ = std::max(drawn_, display_start_ - 1);
-    if (!awaits_beam) nothing_until_ = std::max(nothing_until_, line_end_ - kPixels);
+    return;
   }
+  nothing_until_ = std::max({drawn_, line_end_ - kPixels, display_start_ - 1});
+  if (awaits_beam() || star_field_)
+    attention_ = std::min(attention_, std::max(display_start_ - kLongestDelay, 0) / 3);
 }
 
 bool Tia::row_lies_in_picture() const {
@@ -196,7 +187,7 @@ void Tia::leave_overshoot(int end) {
       return;
     if (scores(scene) || ((scene.control & kScore) != 0 && (scene.objects & kPlayfield) != 0))
       return;
-    const std::uint8_t* masks = object_masks().bytes + block;
+    const std::uint8_t* masks = kObjectMasks.bytes + block;
     constexpr std::uint8_t kNothing[4] = {0, 0, 0, 0};
     const auto near = [&](int object, MaskPlace place) {
       return (scene.objects & object) != 0 && std::memcmp(masks + place, kNothing, 4) != 0;

@@ -79,24 +79,33 @@ void TIADebug::lend(TIA& tia, actormimic::vcs::Tia& to) {
   to.star_counter_ = tia.myM0CosmicArkCounter;
 
   to.player_[0] = {tia.myGRP0,  tia.myDGRP0,  tia.myNUSIZ0, static_cast<std::uint8_t>(tia.myHMP0),
-                   tia.myREFP0, tia.myVDELP0, tia.myPOSP0};
+                   tia.myREFP0, tia.myVDELP0, tia.myPOSP0,  0};
   to.player_[1] = {tia.myGRP1,  tia.myDGRP1,  tia.myNUSIZ1, static_cast<std::uint8_t>(tia.myHMP1),
-                   tia.myREFP1, tia.myVDELP1, tia.myPOSP1};
+                   tia.myREFP1, tia.myVDELP1, tia.myPOSP1,  0};
   const auto missile_place = [&](const std::uint8_t* mask) {
     const std::uint8_t* const disabled = TIA::ourDisabledMaskTable;
     if (mask >= disabled && mask < disabled + sizeof TIA::ourDisabledMaskTable) return kNowhere;
     constexpr int kRows = ObjectMasks::kModes * ObjectMasks::kSizes;
     return place_of(find(mask, TIA::ourMissleMaskTable, kRows), ObjectMasks::kFirstMissile);
   };
-  to.missile_[0] = {tia.myENAM0, tia.myRESMP0, static_cast<std::uint8_t>(tia.myHMM0), tia.myPOSM0,
+  to.missile_[0] = {tia.myENAM0,
+                    tia.myRESMP0,
+                    static_cast<std::uint8_t>(tia.myHMM0),
+                    tia.myPOSM0,
+                    0,
                     missile_place(tia.myCurrentM0Mask)};
-  to.missile_[1] = {tia.myENAM1, tia.myRESMP1, static_cast<std::uint8_t>(tia.myHMM1), tia.myPOSM1,
+  to.missile_[1] = {tia.myENAM1,
+                    tia.myRESMP1,
+                    static_cast<std::uint8_t>(tia.myHMM1),
+                    tia.myPOSM1,
+                    0,
                     missile_place(tia.myCurrentM1Mask)};
   to.ball_ = {tia.myENABL,
               tia.myDENABL,
               tia.myVDELBL,
               static_cast<std::uint8_t>(tia.myHMBL),
               tia.myPOSBL,
+              0,
               place_of(find(tia.myCurrentBLMask, TIA::ourBallMaskTable, ObjectMasks::kSizes),
                        ObjectMasks::kFirstMissile)};
 
@@ -117,11 +126,18 @@ void TIADebug::lend(TIA& tia, actormimic::vcs::Tia& to) {
   scene.control = tia.myPlayfieldPriorityAndScore;
   scene.reflected = tia.myCurrentPFMask == TIA::ourPlayfieldTable[1];
   scene.dark = (tia.myVBLANK & 2) != 0;
-  const std::uint8_t middle = actormimic::vcs::reversed_bits().of[tia.myPF >> 4 & 0xff];
+  const std::uint8_t middle = actormimic::vcs::kReversedBits.of[tia.myPF >> 4 & 0xff];
   scene.playfield = (tia.myPF & 0xff00f) | static_cast<std::uint32_t>(middle) << 4;
+
+  for (int n = 0; n < 2; ++n) {
+    to.player_[n].shape = actormimic::vcs::player_shape(to.player_[n].nusiz, false);
+    to.missile_[n].shape = actormimic::vcs::missile_shape(to.player_[n].nusiz);
+  }
+  to.ball_.shape = actormimic::vcs::ball_shape(to.ctrlpf_);
 
   to.crossing_.dark = true;  // nothing overshoots from before
   to.blank_seen_ = false;
+  to.motion_reached_ = to.reached_;
   to.blanked_row_ = nullptr;
   to.line_matters_ = true;
   to.playfield_stale_ = true;
@@ -205,7 +221,7 @@ void TIADebug::take_back(TIA& tia, const actormimic::vcs::Tia& from) {
   tia.myCOLUP1 = scene.player_color[1] * kFourTimes;
   tia.myPlayfieldPriorityAndScore = scene.control;
   tia.myCurrentPFMask = TIA::ourPlayfieldTable[scene.reflected ? 1 : 0];
-  const std::uint8_t middle = actormimic::vcs::reversed_bits().of[scene.playfield >> 4 & 0xff];
+  const std::uint8_t middle = actormimic::vcs::kReversedBits.of[scene.playfield >> 4 & 0xff];
   tia.myPF = (scene.playfield & 0xff00f) | static_cast<std::uint32_t>(middle) << 4;
 }
 

@@ -29,7 +29,7 @@ std::int16_t reset_position(int clock_of_line, int late, int in_blank) {
 void Tia::show_player(int n) {
   const Player& player = player_[n];
   std::uint8_t graphics = player.vertical_delay ? player.delayed : player.graphics;
-  if (player.reflected) graphics = reversed_bits().of[graphics];
+  if (player.reflected) graphics = kReversedBits.of[graphics];
   if (graphics == scene_.graphics[n]) return;
   draw();
   scene_.graphics[n] = graphics;
@@ -38,30 +38,50 @@ void Tia::show_player(int n) {
 
 void Tia::show_missile(int n) {
   const bool on = missile_[n].enabled && !missile_[n].locked;
-  const MaskPlace place = on ? missile_[n].place : kNowhere;
-  if (on == shows(kMissiles[n]) && place == scene_.missile[n]) return;
+  if (on == shows(kMissiles[n])) return;
   draw();
-  scene_.missile[n] = place;
+  scene_.missile[n] = on ? missile_[n].place : kNowhere;
   set(scene_.objects, kMissiles[n], on);
 }
 
 void Tia::show_ball() {
   const bool on = ball_.vertical_delay ? ball_.delayed : ball_.enabled;
-  const MaskPlace place = on ? ball_.place : kNowhere;
-  if (on == shows(kBall) && place == scene_.ball) return;
+  if (on == shows(kBall)) return;
+  draw();
+  scene_.ball = on ? ball_.place : kNowhere;
+  set(scene_.objects, kBall, on);
+}
+
+void Tia::place_missile(int n, int position) {
+  Missile& missile = missile_[n];
+  missile.position = static_cast<std::int16_t>(position);
+  const MaskPlace place = place_at(missile.shape, position);
+  if (place == missile.place) return;
+  missile.place = place;
+  if (!shows(kMissiles[n])) return;
+  draw();
+  scene_.missile[n] = place;
+}
+
+void Tia::place_ball(int position) {
+  ball_.position = static_cast<std::int16_t>(position);
+  const MaskPlace place = place_at(ball_.shape, position);
+  if (place == ball_.place) return;
+  ball_.place = place;
+  if (!shows(kBall)) return;
   draw();
   scene_.ball = place;
-  set(scene_.objects, kBall, on);
 }
 
 void Tia::number_and_size(int n, std::uint8_t value) {
   Player& player = player_[n];
-  Missile& missile = missile_[n];
-  const MaskPlace place = player_place(player.position, value, false);
+  const MaskPlace shape = player_shape(value, false);
+  const MaskPlace place = place_at(shape, player.position);
   if (place != scene_.player[n] && shows(kPlayers[n])) draw();
-  missile.place = missile_place(missile.position, value, value >> 4 & 3);
-  show_missile(n);
+  missile_[n].shape = missile_shape(value);
+  place_missile(n, missile_[n].position);
   scene_.player[n] = place;
+  player.shape = shape;
   player.nusiz = value;
 }
 
@@ -72,14 +92,18 @@ void Tia::reflect(int n, std::uint8_t value) {
 
 void Tia::player_graphics(int n, std::uint8_t value) {
   // Writing one player's graphics hands the other its old ones, and GRP1 the ball's as well.
+  Player& player = player_[n];
+  Player& other = player_[1 - n];
   // After a change the same byte in the other register means new old graphics.
-  if (player_[n].graphics != value) rewrite_[n == 0 ? kGrp1 : kGrp0] = kAlways;
-  player_[n].graphics = value;
-  player_[1 - n].delayed = player_[1 - n].graphics;
-  if (n == 1) ball_.delayed = ball_.enabled;
-  show_player(0);
-  show_player(1);
-  show_ball();
+  if (player.graphics != value) rewrite_[n == 0 ? kGrp1 : kGrp0] = kAlways;
+  player.graphics = value;
+  other.delayed = other.graphics;
+  if (!player.vertical_delay) show_player(n);
+  if (other.vertical_delay) show_player(1 - n);
+  if (n == 1) {
+    ball_.delayed = ball_.enabled;
+    if (ball_.vertical_delay) show_ball();
+  }
 }
 
 void Tia::enable_missile(int n, std::uint8_t value) {
@@ -99,8 +123,7 @@ void Tia::lock_missile(int n, std::uint8_t value) {
   const bool lock = (value & 2) != 0;
   if (missile.locked && !lock) {
     const int middle = (player.nusiz & 7) == 5 ? 8 : (player.nusiz & 7) == 7 ? 16 : 4;
-    missile.position = static_cast<std::int16_t>((player.position + middle) % kPixels);
-    missile.place = missile_place(missile.position, player.nusiz, player.nusiz >> 4 & 3);
+    place_missile(n, (player.position + middle) % kPixels);
   }
   missile.locked = lock;
   show_missile(n);
@@ -159,11 +182,11 @@ void Tia::reset_player(int n, std::uint32_t cycle) {
   const std::int16_t position = reset_position(clock, 5, 3);
   const int distance = position - player.position;
   const Meets meets =
-      reset_table().meets[player.nusiz & 7][distance < 0 ? distance + kPixels : distance];
+      kResetTable.meets[player.nusiz & 7][distance < 0 ? distance + kPixels : distance];
   // A copy that is being shown is shown to its end.
   if (meets == Meets::kGraphics) reach(clock_of(cycle) + kLongestDelay);
   const bool without_first = meets != Meets::kStart;
-  const MaskPlace place = player_place(position, player.nusiz, without_first);
+  const MaskPlace place = place_at(player_shape(player.nusiz, without_first), position);
   // The end of a line that is due would bring back the first copy, so it must come before.
   if (place != scene_.player[n] || line_matters_) draw();
   player.position = position;
@@ -181,51 +204,42 @@ void Tia::reset_missile(int n, std::uint32_t cycle) {
   // A strobe while HMOVE still counts: as games show it (Dolphin; Pitfall II).
   if (n == 0 && since_motion == 20 * 3 && clock == 69) position = 8;
   if (n == 1 && since_motion == 3 * 3 && clock == 18) position = 3;
-  Missile& missile = missile_[n];
-  missile.position = position;
-  missile.place = missile_place(position, player_[n].nusiz, player_[n].nusiz >> 4 & 3);
-  show_missile(n);
+  place_missile(n, position);
 }
 
 void Tia::reset_ball(std::uint32_t cycle) {
   const int clock = static_cast<int>(3 * cycle_of_line(cycle));
   const int since_motion = clock_of(cycle) - motion_clock_;
-  ball_.position = reset_position(clock, 4, 2);
+  int position = reset_position(clock, 4, 2);
   // A strobe while HMOVE still counts: as games show it (Escape from the Mindmaster; Decathlon;
   // Robot Tank; Hole Hunter).
-  if (since_motion == 18 * 3 && (clock == 60 || clock == 69)) ball_.position = 10;
-  if (since_motion == 3 * 3 && clock == 18) ball_.position = 3;
-  if (since_motion == 7 * 3 && clock == 30) ball_.position = 6;
-  if (since_motion == 6 * 3 && clock == 27) ball_.position = 5;
-  ball_.place = ball_place(ball_.position, ctrlpf_ >> 4 & 3);
-  show_ball();
+  if (since_motion == 18 * 3 && (clock == 60 || clock == 69)) position = 10;
+  if (since_motion == 3 * 3 && clock == 18) position = 3;
+  if (since_motion == 7 * 3 && clock == 30) position = 6;
+  if (since_motion == 6 * 3 && clock == 27) position = 5;
+  place_ball(position);
 }
 
 void Tia::apply_motion(std::uint32_t cycle) {
   const std::uint32_t at = cycle_of_line(cycle);
-  const bool blanks = allow_blanks_ && (at <= 20 || at == kLineCycles - 1);
+  const bool blanks = allow_blanks_ && (at <= kLastBlankCycle || at == kLineCycles - 1);
   if (blanks) {
     draw();  // the line before is not blackened
     blank_ = true;
     blank_seen_ = false;
+    motion_reached_ = reached_;
   }
-  const std::int8_t* moves = motion_table().pixels[at];
+  const std::int8_t* moves = kMotionTable.pixels[at];
   for (int n = 0; n < 2; ++n) {
     Player& player = player_[n];
     const std::int16_t position = wrapped(player.position + moves[player.motion]);
-    const MaskPlace place = player_place(position, player.nusiz, false);
+    const MaskPlace place = place_at(player.shape, position);
     if (place != scene_.player[n] && shows(kPlayers[n])) draw();
     player.position = position;
     scene_.player[n] = place;
-
-    Missile& missile = missile_[n];
-    missile.position = wrapped(missile.position + moves[missile.motion]);
-    missile.place = missile_place(missile.position, player.nusiz, player.nusiz >> 4 & 3);
-    show_missile(n);
+    place_missile(n, wrapped(missile_[n].position + moves[missile_[n].motion]));
   }
-  ball_.position = wrapped(ball_.position + moves[ball_.motion]);
-  ball_.place = ball_place(ball_.position, ctrlpf_ >> 4 & 3);
-  show_ball();
+  place_ball(wrapped(ball_.position + moves[ball_.motion]));
   motion_clock_ = clock_of(cycle);
   star_field_ = false;
   watch();

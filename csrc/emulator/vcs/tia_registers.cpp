@@ -21,7 +21,7 @@ std::uint32_t cycles_to_charge(int resistance) {
 
 std::uint8_t Tia::peek(std::uint16_t address, std::uint32_t cycle, std::uint8_t data_bus) {
   reach(clock_of(cycle));
-  if (static_cast<std::int32_t>(cycle) >= attention_) draw();
+  if (static_cast<std::int32_t>(cycle) >= attention_) attend();
   const std::uint8_t noise = data_bus & 0x3f;
   const int reg = address & 0x0f;
   if (reg < 8) {
@@ -54,7 +54,7 @@ void Tia::write(int reg, std::uint8_t value, std::uint32_t& cycle) {
   const int clock = clock_of(cycle);
   reach(clock + delay(reg, cycle));
   if (static_cast<std::int32_t>(cycle) >= attention_) {
-    draw();
+    attend();
     if (static_cast<std::int32_t>(cycle) >= last_cycle_) stopped_ = true;
   }
   rewrite_[reg] = value;  // until one of the functions below knows better
@@ -80,15 +80,6 @@ void Tia::write(int reg, std::uint8_t value, std::uint32_t& cycle) {
     case kPf1:
     case kPf2:
       return playfield(reg, value);
-    case kAudc0:
-    case kAudc1:
-    case kAudf0:
-    case kAudf1:
-    case kAudv0:
-    case kAudv1:
-      // Sound is a matter of when, too.
-      rewrite_[reg] = kAlways;
-      return sound_->set(static_cast<std::uint16_t>(reg), value, static_cast<int>(cycle));
     case kGrp0:
     case kGrp1:
       return player_graphics(reg - kGrp0, value);
@@ -110,41 +101,53 @@ void Tia::write(int reg, std::uint8_t value, std::uint32_t& cycle) {
     case kResmp0:
     case kResmp1:
       return lock_missile(reg - kResmp0, value);
-    default:
+    // The others do something each time.
+    case kWsync:
       rewrite_[reg] = kAlways;
-      return strobe(reg, cycle);
+      return wait_for_line(cycle);
+    case kResp0:
+    case kResp1:
+      rewrite_[reg] = kAlways;
+      return reset_player(reg - kResp0, cycle);
+    case kResm0:
+    case kResm1:
+      rewrite_[reg] = kAlways;
+      return reset_missile(reg - kResm0, cycle);
+    case kResbl:
+      rewrite_[reg] = kAlways;
+      return reset_ball(cycle);
+    case kHmove:
+      rewrite_[reg] = kAlways;
+      return apply_motion(cycle);
+    case kHmclr:
+      rewrite_[reg] = kAlways;
+      return clear_motion();
+    case kCxclr:
+      rewrite_[reg] = kAlways;
+      draw();
+      collisions_ = 0;
+      return;
+    case kAudc0:
+    case kAudc1:
+    case kAudf0:
+    case kAudf1:
+    case kAudv0:
+    case kAudv1:
+      rewrite_[reg] = kAlways;
+      return sound_->set(static_cast<std::uint16_t>(reg), value, static_cast<int>(cycle));
+    default:  // RSYNC, which nothing emulates, and addresses without a register
+      return;
   }
 }
 
-void Tia::strobe(int reg, std::uint32_t& cycle) {
-  switch (reg) {
-    case kWsync:
-      wait_for_line(cycle);
-      break;
-    case kResp0:
-    case kResp1:
-      reset_player(reg - kResp0, cycle);
-      break;
-    case kResm0:
-    case kResm1:
-      reset_missile(reg - kResm0, cycle);
-      break;
-    case kResbl:
-      reset_ball(cycle);
-      break;
-    case kHmove:
-      apply_motion(cycle);
-      break;
-    case kHmclr:
-      clear_motion();
-      break;
-    case kCxclr:
-      draw();
-      collisions_ = 0;
-      break;
-    default:
-      break;  // RSYNC, which nothing emulates, and addresses without a register
-  }
+// Accesses that must not be passed over.
+void Tia::attend() {
+  if (star_field_) draw();
+  if (!awaits_beam() || reached_ <= motion_reached_) return;
+  const int first_pixel = line_end_ - kPixels;
+  if (reached_ > first_pixel) return draw_due();
+  // Within the horizontal blank nothing is drawn, but how far the beam has come must be noted.
+  if (reached_ > display_start_) blank_after_motion(0, reached_ - first_pixel, line_);
 }
 
 void Tia::vertical_sync(std::uint8_t value, int clock) {
@@ -199,7 +202,8 @@ void Tia::control_playfield(std::uint8_t value, std::uint32_t cycle) {
     }
   }
   ctrlpf_ = value;
-  ball_.place = ball_place(ball_.position, value >> 4 & 3);
+  ball_.shape = ball_shape(value);
+  ball_.place = place_at(ball_.shape, ball_.position);
   if (shows(kBall)) scene_.ball = ball_.place;
   if (scene_.reflected != reflect) {
     line_matters_ = true;
@@ -214,7 +218,7 @@ void Tia::playfield(int reg, std::uint8_t value) {
       bits = (bits & 0xffff0) | value >> 4;
       break;
     case kPf1:
-      bits = (bits & 0xff00f) | static_cast<std::uint32_t>(reversed_bits().of[value]) << 4;
+      bits = (bits & 0xff00f) | static_cast<std::uint32_t>(kReversedBits.of[value]) << 4;
       break;
     default:
       bits = (bits & 0x00fff) | static_cast<std::uint32_t>(value) << 12;

@@ -15,6 +15,9 @@ inline constexpr int kPixels = 160;
 inline constexpr int kLineClocks = kBlankClocks + kPixels;
 inline constexpr int kLineCycles = kLineClocks / 3;
 
+// HMOVE in a line's last cycle, or up to this one, falls into the blank and lengthens it.
+inline constexpr int kLastBlankCycle = 20;
+
 // Vector loops may read this many bytes past the end of a row.
 inline constexpr int kVectorPadding = 32;
 
@@ -108,46 +111,47 @@ struct ObjectMasks {
   static constexpr int kFirstMissile = 2 * kModes;  // after the rows of players
   static constexpr int kEmpty = kFirstMissile + kModes * kSizes;
 
-  ObjectMasks();
   std::uint8_t bytes[(kEmpty + 1) * kRow];
 };
-const ObjectMasks& object_masks();
+extern const ObjectMasks kObjectMasks;
 
-// `without_first`: until the line after a RESP the TIA leaves out the first copy.
-constexpr MaskPlace player_place(int position, int nusiz, bool without_first) {
+// `without_first`: until the line after a RESP the TIA leaves out the first copy. Less the object's
+// position this is a place.
+constexpr MaskPlace player_shape(int nusiz, bool without_first) {
   const int row = (without_first ? ObjectMasks::kModes : 0) + (nusiz & 7);
-  return static_cast<MaskPlace>(row * ObjectMasks::kRow + kPixels - position);
+  return static_cast<MaskPlace>(row * ObjectMasks::kRow + kPixels);
 }
-constexpr MaskPlace missile_place(int position, int nusiz, int size) {
+constexpr MaskPlace missile_shape(int nusiz, int size) {
   const int row = ObjectMasks::kFirstMissile + (nusiz & 7) * ObjectMasks::kSizes + size;
-  return static_cast<MaskPlace>(row * ObjectMasks::kRow + kPixels - position);
+  return static_cast<MaskPlace>(row * ObjectMasks::kRow + kPixels);
 }
+constexpr MaskPlace missile_shape(int nusiz) { return missile_shape(nusiz, nusiz >> 4 & 3); }
 // The ball is a missile without copies.
-constexpr MaskPlace ball_place(int position, int size) { return missile_place(position, 0, size); }
+constexpr MaskPlace ball_shape(int ctrlpf) { return missile_shape(0, ctrlpf >> 4 & 3); }
+constexpr MaskPlace place_at(MaskPlace shape, int position) {
+  return static_cast<MaskPlace>(shape - position);
+}
 inline constexpr MaskPlace kNowhere = ObjectMasks::kEmpty * ObjectMasks::kRow;
 
 // Pixels that HMOVE moves an object to the right when strobed in CPU cycle `cycle` (0 to 75) of a
 // line, for the upper nibble of a motion register.
 struct MotionTable {
-  MotionTable();
   std::int8_t pixels[kLineCycles][16];
 };
-const MotionTable& motion_table();
+extern const MotionTable kMotionTable;
 
 // What a player is doing at the pixel where RESP puts it anew, `distance` (0 to 159) pixels right
 // of where it was.
 enum class Meets : std::uint8_t { kNothing, kStart, kGraphics };
 struct ResetTable {
-  ResetTable();
   Meets meets[8][kPixels];
 };
-const ResetTable& reset_table();
+extern const ResetTable kResetTable;
 
 // The bits of a byte in reverse order: a reflected player, and PF1.
 struct ReversedBits {
-  ReversedBits();
   std::uint8_t of[256];
 };
-const ReversedBits& reversed_bits();
+extern const ReversedBits kReversedBits;
 
 }  // namespace actormimic::vcs
