@@ -4,6 +4,8 @@
 // read and written in place; where a chip has to be asked or told, all handlers share one call, so
 // that the compiler can keep the 6507's registers in the machine's. What is rare is left to step(),
 // before anything of the instruction has happened.
+#include <algorithm>
+
 #include "emulator/vcs/instruction_set.hpp"
 #include "emulator/vcs/instructions.hpp"
 #include "emulator/vcs/interpreter.hpp"
@@ -68,6 +70,15 @@ struct DecodedProcessor : Instructions {
     return page(here).directPeekBase + Bus::kPageMask + 1 ==
            page(here + Bus::kPageMask + 1u).directPeekBase;
   }
+  // Goes on to the last round of a polling loop whose read comes no later than `last`, the loop
+  // being 7 cycles and 2 instructions, and its reads happening after 4 cycles.
+  void skip_rounds(std::int32_t last, std::uint32_t limit) {
+    const std::int32_t left = last - static_cast<std::int32_t>(cycle() + 4);
+    if (left < 7) return;
+    const std::uint32_t rounds =
+        std::min(static_cast<std::uint32_t>(left) / 7, (limit - std::min(executed(), limit)) / 2);
+    ticks += rounds * (7 * kCycle + 2);
+  }
 
   template <Mode kMode>
   void begin(unsigned cycles) {
@@ -125,7 +136,11 @@ bool is_cartridge(unsigned address) { return (address & 0x1000) != 0; }
 [[gnu::flatten]] bool run_decoded(Registers& registers, Bus& bus, const Program& program,
                                   std::uint32_t limit) {
   static const void* const kHandlers[] = {
-      &&Rare, &&Seam,
+      &&Rare,
+      &&Seam,
+      &&PollTimer,
+      &&PollTimerSign,
+      &&PollTimerFlag,
 #define V(code, mnemonic, mode, cycles) &&mnemonic##_##mode,
       ACTORMIMIC_6502_DOCUMENTED(V) ACTORMIMIC_6502_BY_OPERAND(V)
 #undef V
@@ -149,7 +164,18 @@ Rare:
 Seam:
   if (!cpu.seam_holds()) goto leave;
   goto* kHandlers[static_cast<std::size_t>(
-      program.beyond_seam(static_cast<std::size_t>(cpu.next - cpu.code)))];
+      program.handler_at(static_cast<std::size_t>(cpu.next - cpu.code)))];
+
+PollTimerSign:
+  if (bus.riot().timer_at(cpu.cycle() + 4) >= 0x80) goto poll;
+PollTimer:
+  cpu.skip_rounds(bus.riot().last_cycle_above_zero(), limit);
+  goto poll;
+PollTimerFlag:
+  cpu.skip_rounds(bus.riot().last_cycle_unexpired(), limit);
+poll:
+  goto* kHandlers[static_cast<std::size_t>(
+      program.handler_at(static_cast<std::size_t>(cpu.next - cpu.code)))];
 
 #define LOAD(mnemonic, mode, cycles, possible, execute)         \
   mnemonic##_##mode : {                                         \

@@ -1,7 +1,7 @@
 #include "emulator/vcs/processor.hpp"
 
-#include <array>
 #include <string_view>
+#include <utility>
 
 #include "emulator/vcs/interpreter.hpp"
 
@@ -12,17 +12,12 @@ using ale::stella::Cartridge;
 using ale::stella::M6502Low;
 using ale::stella::System;
 
-// Cartridges whose getImage() is ROM alone, fixed from power-on. Others may keep RAM in it.
-constexpr std::array<std::string_view, 9> kFixedRom = {
-    "Cartridge2K",   "Cartridge4K", "CartridgeF8", "CartridgeF8SC", "CartridgeF6",
-    "CartridgeF6SC", "CartridgeF4", "CartridgeE0", "CartridgeE7"};
-
-bool is_fixed_rom(const Cartridge& cartridge) {
-  for (const std::string_view name : kFixedRom) {
-    if (name == cartridge.name()) return true;
-  }
-  return false;
-}
+// Cartridges whose getImage() is ROM alone, fixed from power-on, and the bytes that they map at
+// once. Others may keep RAM in it.
+constexpr std::pair<std::string_view, std::size_t> kRomSlices[] = {
+    {"Cartridge2K", 0x800},    {"Cartridge4K", 0x1000},   {"CartridgeF4", 0x1000},
+    {"CartridgeF6", 0x1000},   {"CartridgeF6SC", 0x1000}, {"CartridgeF8", 0x1000},
+    {"CartridgeF8SC", 0x1000}, {"CartridgeE0", 0x400},    {"CartridgeE7", 0x800}};
 
 }  // namespace
 
@@ -39,10 +34,12 @@ bool Processor::install_in(System& system) {
 
 Processor::Processor(const M6502Low& stock, System& system, Cartridge& cartridge)
     : M6502Low(stock), bus_(system) {
-  if (!is_fixed_rom(cartridge)) return;
-  int size = 0;
-  const std::uint8_t* image = cartridge.getImage(size);
-  program_ = std::make_unique<Program>(image, static_cast<std::size_t>(size));
+  for (const auto& [name, slice] : kRomSlices) {
+    if (name != cartridge.name()) continue;
+    int size = 0;
+    const std::uint8_t* image = cartridge.getImage(size);
+    program_ = std::make_unique<Program>(image, static_cast<std::size_t>(size), slice);
+  }
 }
 
 Registers Processor::take_registers() const {

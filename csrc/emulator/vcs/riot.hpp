@@ -29,12 +29,16 @@ class Riot {
     }
   }
 
-  // The last cycle at which INTIM still reads 1 or more; of no meaning where it does not at
-  // `cycle`.
-  std::int32_t last_cycle_running() const {
-    const std::uint32_t ticks = chip_.*reveal(Timer{}) - 1;
-    return set_cycle() + static_cast<std::int32_t>(ticks << shift());
+  // For polling loops. The last cycle at which INTIM reads 1 or more, and at which TIMINT has not
+  // reported the end yet. Until then a read changes nothing.
+  std::int32_t last_cycle_above_zero() const {
+    return set_cycle() + (static_cast<std::int32_t>(chip_.*reveal(Timer{})) - 1) * (1 << shift());
   }
+  std::int32_t last_cycle_unexpired() const {
+    return set_cycle() + static_cast<std::int32_t>(chip_.*reveal(Timer{}) << shift());
+  }
+  // What INTIM reads up to last_cycle_above_zero(); 0 or less later.
+  int timer_at(std::uint32_t cycle) const { return ticks_left(cycle); }
 
  private:
   static constexpr std::uint32_t kShifts[] = {0, 3, 6, 10};  // cycles per tick: 1, 8, 64, 1024
