@@ -45,14 +45,24 @@ struct DecodedProcessor : Instructions {
   const Bus::Page& page(unsigned address) const {
     return pages[(address & Bus::kAddressMask) >> Bus::kPageShift];
   }
-  // The memory at an address, null where a chip answers.
+  // The memory at an address, null where a chip answers. The zero page needs no table.
+  template <Mode kMode = Mode::Absolute>
   const std::uint8_t* readable(unsigned address) const {
-    std::uint8_t* base = page(address).directPeekBase;
+    if constexpr (is_zero_page(kMode)) return zero_page(address);
+    std::uint8_t* const base = page(address).directPeekBase;
     return base == nullptr ? nullptr : base + (address & Bus::kPageMask);
   }
+  template <Mode kMode>
   std::uint8_t* writable(unsigned address) const {
-    std::uint8_t* base = page(address).directPokeBase;
+    if constexpr (is_zero_page(kMode)) return zero_page(address);
+    std::uint8_t* const base = page(address).directPokeBase;
     return base == nullptr ? nullptr : base + (address & Bus::kPageMask);
+  }
+  static constexpr bool is_zero_page(Mode mode) {
+    return mode == Mode::Zero || mode == Mode::ZeroX || mode == Mode::ZeroY;
+  }
+  std::uint8_t* zero_page(unsigned address) const {
+    return address < 0x80 ? nullptr : ram + address - 0x80;
   }
 
   std::uint16_t next_pc() const { return static_cast<std::uint16_t>(code_begin + (next - code)); }
@@ -177,33 +187,33 @@ poll:
   goto* kHandlers[static_cast<std::size_t>(
       program.handler_at(static_cast<std::size_t>(cpu.next - cpu.code)))];
 
-#define LOAD(mnemonic, mode, cycles, possible, execute)         \
-  mnemonic##_##mode : {                                         \
-    if (!(possible)) goto leave;                                \
-    if constexpr (Mode::mode == Mode::Immediate) {              \
-      value = static_cast<std::uint8_t>(cpu.next->operand);     \
-      cpu.begin<Mode::mode>(cycles);                            \
-    } else if constexpr (Mode::mode == Mode::ZeroRam) {         \
-      value = cpu.ram[cpu.next->operand - 0x80];                \
-      cpu.begin<Mode::mode>(cycles);                            \
-    } else {                                                    \
-      if (!cpu.pointer_in_ram<Mode::mode>()) goto leave;        \
-      const unsigned base = cpu.base<Mode::mode>();             \
-      const unsigned address = cpu.address<Mode::mode>(base);   \
-      const std::uint8_t* const cell = cpu.readable(address);   \
-      if (cell == nullptr && is_cartridge(address)) goto leave; \
-      cpu.begin<Mode::mode>(cycles);                            \
-      cpu.pass_carry<Mode::mode>(base, address);                \
-      if (cell == nullptr) {                                    \
-        accessed = address;                                     \
-        data = DecodedProcessor::on_bus<Mode::mode>(base);      \
-        answered = &&mnemonic##_##mode##_answered;              \
-        goto ask;                                               \
-      }                                                         \
-      value = *cell;                                            \
-    }                                                           \
-    mnemonic##_##mode##_answered : cpu.execute(value);          \
-    NEXT;                                                       \
+#define LOAD(mnemonic, mode, cycles, possible, execute)                   \
+  mnemonic##_##mode : {                                                   \
+    if (!(possible)) goto leave;                                          \
+    if constexpr (Mode::mode == Mode::Immediate) {                        \
+      value = static_cast<std::uint8_t>(cpu.next->operand);               \
+      cpu.begin<Mode::mode>(cycles);                                      \
+    } else if constexpr (Mode::mode == Mode::ZeroRam) {                   \
+      value = cpu.ram[cpu.next->operand - 0x80];                          \
+      cpu.begin<Mode::mode>(cycles);                                      \
+    } else {                                                              \
+      if (!cpu.pointer_in_ram<Mode::mode>()) goto leave;                  \
+      const unsigned base = cpu.base<Mode::mode>();                       \
+      const unsigned address = cpu.address<Mode::mode>(base);             \
+      const std::uint8_t* const cell = cpu.readable<Mode::mode>(address); \
+      if (cell == nullptr && is_cartridge(address)) goto leave;           \
+      cpu.begin<Mode::mode>(cycles);                                      \
+      cpu.pass_carry<Mode::mode>(base, address);                          \
+      if (cell == nullptr) {                                              \
+        accessed = address;                                               \
+        data = DecodedProcessor::on_bus<Mode::mode>(base);                \
+        answered = &&mnemonic##_##mode##_answered;                        \
+        goto ask;                                                         \
+      }                                                                   \
+      value = *cell;                                                      \
+    }                                                                     \
+    mnemonic##_##mode##_answered : cpu.execute(value);                    \
+    NEXT;                                                                 \
   }
 #define READ(code, mnemonic, mode, cycles) LOAD(mnemonic, mode, cycles, true, mnemonic)
   ACTORMIMIC_6502_READS(READ)
@@ -219,7 +229,7 @@ poll:
   mnemonic##_##mode : {                                                       \
     if (!cpu.pointer_in_ram<Mode::mode>()) goto leave;                        \
     const unsigned address = cpu.address<Mode::mode>(cpu.base<Mode::mode>()); \
-    std::uint8_t* const cell = cpu.writable(address);                         \
+    std::uint8_t* const cell = cpu.writable<Mode::mode>(address);             \
     if (cell == nullptr && is_cartridge(address)) goto leave;                 \
     cpu.begin<Mode::mode>(cycles);                                            \
     value = cpu.mnemonic();                                                   \
@@ -241,15 +251,15 @@ poll:
   }
   ACTORMIMIC_6502_RAM_WRITES(RAM_WRITE)
 
-#define MODIFY(code, mnemonic, mode, cycles)                                  \
-  mnemonic##_##mode : {                                                       \
-    if (!cpu.pointer_in_ram<Mode::mode>()) goto leave;                        \
-    const unsigned address = cpu.address<Mode::mode>(cpu.base<Mode::mode>()); \
-    std::uint8_t* const cell = cpu.writable(address);                         \
-    if (cell == nullptr || cell != cpu.readable(address)) goto leave;         \
-    cpu.begin<Mode::mode>(cycles);                                            \
-    *cell = cpu.mnemonic(*cell);                                              \
-    NEXT;                                                                     \
+#define MODIFY(code, mnemonic, mode, cycles)                                      \
+  mnemonic##_##mode : {                                                           \
+    if (!cpu.pointer_in_ram<Mode::mode>()) goto leave;                            \
+    const unsigned address = cpu.address<Mode::mode>(cpu.base<Mode::mode>());     \
+    std::uint8_t* const cell = cpu.writable<Mode::mode>(address);                 \
+    if (cell == nullptr || cell != cpu.readable<Mode::mode>(address)) goto leave; \
+    cpu.begin<Mode::mode>(cycles);                                                \
+    *cell = cpu.mnemonic(*cell);                                                  \
+    NEXT;                                                                         \
   }
   ACTORMIMIC_6502_MODIFIES(MODIFY)
 

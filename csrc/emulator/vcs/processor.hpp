@@ -25,6 +25,9 @@ class Processor final : public ale::stella::M6502Low {
 
   bool execute(std::uint32_t number) override;
 
+  // Whether it knows the cartridge's ROM in advance, without which it is no faster than ALE's.
+  bool decodes() const { return program_ != nullptr; }
+
  private:
   Processor(const ale::stella::M6502Low& stock, ale::stella::System& system,
             ale::stella::Cartridge& cartridge);
