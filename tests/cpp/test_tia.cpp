@@ -97,10 +97,9 @@ struct Machine {
   // A cartridge that watches writes to the TIA stands before it.
   bool sees_every_write() { return system->getPageAccess(0).device == &system->tia(); }
 
-  // From here on our TIA.
-  void use(const vcs::PixelLoops& loops) {
+  // The system owns it from here on.
+  void use(ale::stella::M6502* ours) {
     ale::stella::M6502* const before = &system->m6502();
-    ale::stella::M6502* const ours = new Processor(loops);
     ale::stella::Serializer registers;
     CHECK(before->save(registers));
     system->attach(ours);
@@ -172,7 +171,7 @@ int play(const std::string& name, int frames, unsigned seed, const vcs::PixelLoo
     std::printf("  %s: its cartridge stands before the TIA\n", name.c_str());
     return -1;
   }
-  ours.use(loops);
+  ours.use(new Processor(loops));
   std::mt19937 random(seed);
   int action = 0;
   float strength = 1.0f;
@@ -199,6 +198,137 @@ int play(const std::string& name, int frames, unsigned seed, const vcs::PixelLoo
     }
   }
   return -1;
+}
+
+// One access to the TIA, or nothing where `reg` is kInterrupt.
+struct Access {
+  std::uint32_t cycles_before;
+  std::uint8_t reg, value;
+  bool read;
+};
+constexpr std::uint8_t kInterrupt = 0xff;
+
+// No processor at all: makes accesses that it is given, to our TIA or to ALE's.
+class Script : public ale::stella::M6502Low {
+ public:
+  explicit Script(const vcs::PixelLoops* loops) : M6502Low(1) {
+    if (loops != nullptr) tia_ = std::make_unique<vcs::Tia>(*loops);
+  }
+  bool execute(std::uint32_t) override {
+    ale::stella::TIA& ale_tia = mySystem->tia();
+    myExecutionStatus = 0;
+    myLastAccessWasRead = true;  // WSYNC waits
+    reads.clear();
+    if (tia_ != nullptr) tia_->borrow(ale_tia);
+    for (const Access& access : *accesses) {
+      mySystem->incrementCycles(access.cycles_before);
+      std::uint32_t cycle = mySystem->cycles();
+      if (access.reg == kInterrupt) {
+        // Let ALE's TIA have its state for a moment.
+        if (tia_ != nullptr) tia_->give_back();
+        if (tia_ != nullptr) tia_->borrow(ale_tia);
+      } else if (access.read) {
+        reads.push_back(tia_ != nullptr ? tia_->peek(access.reg, cycle, 0x2a)
+                                        : ale_tia.peek(access.reg));
+      } else if (tia_ != nullptr) {
+        tia_->poke(access.reg, access.value, cycle);
+        mySystem->incrementCycles(cycle - mySystem->cycles());
+        if (tia_->stopped()) stop();
+      } else {
+        ale_tia.poke(access.reg, access.value);
+      }
+      if ((myExecutionStatus & StopExecutionBit) != 0) break;
+    }
+    if (tia_ != nullptr) tia_->give_back();
+    return true;
+  }
+
+  const std::vector<Access>* accesses = nullptr;
+  std::vector<std::uint8_t> reads;
+
+ private:
+  std::unique_ptr<vcs::Tia> tia_;
+};
+
+// A frame of accesses as no sane program makes them: it may end by VSYNC anywhere, by too many
+// lines, or be cut short without either.
+std::vector<Access> random_frame(std::mt19937& random) {
+  const auto below = [&random](unsigned n) { return static_cast<unsigned>(random() % n); };
+  // Registers come in bursts, so that objects stay on for a while and writes repeat.
+  static constexpr std::uint8_t kValues[] = {0x00, 0x00, 0x02, 0xff, 0x0f, 0x35, 0x08, 0x66, 0x71};
+  const unsigned lines = below(3) == 0 ? 20 + below(280) : 262;
+  const unsigned pace = 2 + below(below(4) == 0 ? 200 : 20);
+  const unsigned blanks = 1 + below(40);
+  std::vector<Access> frame;
+  std::uint32_t cycles = 0;
+  const auto add = [&](unsigned before, unsigned reg, unsigned value, bool read = false) {
+    cycles += before;
+    frame.push_back(
+        {before, static_cast<std::uint8_t>(reg), static_cast<std::uint8_t>(value), read});
+  };
+  while (cycles < lines * 76) {
+    const unsigned before = below(4) == 0 ? 0 : 2 + below(pace);
+    const unsigned value = below(3) == 0 ? below(256) : kValues[below(sizeof kValues)];
+    switch (below(16)) {
+      case 0:
+        add(before, below(16), 0, true);
+        break;
+      case 1:
+        add(before, vcs::kWsync, value);
+        cycles += 38;  // or so
+        break;
+      case 2:
+        add(before, below(blanks) == 0 ? vcs::kVblank : vcs::kHmove, below(3) == 0 ? 2 : 0x80);
+        break;
+      case 3:
+        // The star field of Cosmic Ark, where the timing is right.
+        add(before, vcs::kHmm0, 0x70);
+        add(3, vcs::kWsync, 0);
+        add(3, vcs::kHmove, 0);
+        add(21, vcs::kHmm0, 0x60);
+        break;
+      case 4:
+        add(before, kInterrupt, 0);
+        break;
+      default:
+        add(before, 0x04 + below(0x2a), value);
+        break;
+    }
+  }
+  if (below(4) != 0) {
+    add(3, vcs::kVsync, 2);
+    for (unsigned n = below(6); n > 0; --n) add(2 + below(30), 0x04 + below(0x2a), below(256));
+    add(76 + below(100), vcs::kVsync, 0);
+  }
+  return frame;
+}
+
+// Answers the first frame that differs, or -1.
+int play_script(const char* game, int frames, unsigned seed, const vcs::PixelLoops& loops) {
+  Machine stock(rom_path(game)), ours(rom_path(game));
+  auto* const expected = new Script(nullptr);
+  auto* const got = new Script(&loops);
+  stock.use(expected);
+  ours.use(got);
+  std::mt19937 random(seed);
+  for (int frame = 0; frame < frames; ++frame) {
+    const std::vector<Access> accesses = random_frame(random);
+    expected->accesses = got->accesses = &accesses;
+    // The bus holds the same byte for both, and floats in what they read.
+    stock.system->poke(0x80, 0x2a);
+    ours.system->poke(0x80, 0x2a);
+    stock.console->mediaSource().update();
+    ours.console->mediaSource().update();
+    if (expected->reads != got->reads || !(SavedState(ours) == SavedState(stock))) return frame;
+  }
+  return -1;
+}
+
+TEST(random_accesses) {
+  for (unsigned seed = 0; seed < 3; ++seed) {
+    CHECK(play_script("pong", 200, seed, vcs::best_loops()) == -1);
+    CHECK(play_script("seaquest", 200, seed, vcs::plain_loops()) == -1);
+  }
 }
 
 // Games that between them use everything: VSYNC before the display's end (journey_escape), frames
