@@ -21,6 +21,9 @@ class TIADebug {
   static void take_back(TIA& tia, const actormimic::vcs::Tia& from);
 
   class Tables;  // of tests
+
+ private:
+  static std::uint32_t cycles_to_charge(int resistance);
 };
 
 }  // namespace stella

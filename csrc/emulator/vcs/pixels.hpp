@@ -25,10 +25,9 @@ struct alignas(32) Scene {
 };
 static_assert(sizeof(Scene) == 32, "the beam copies scenes in one or two vector moves");
 
-// Draws pixels [from, to) of a scene into `row`, and further ones up to the next multiple of four
-// as if the scene went on; after them up to kVectorPadding bytes may be overwritten with anything.
-// `playfield` has a byte for each pixel, 0xff or 0, and kVectorPadding more. Answers the collisions
-// of pixels [from, to), as collision_pairs() does.
+// Draws pixels [from, to) of a scene into `row`, after which up to kVectorPadding bytes may be
+// overwritten. `playfield` has a byte for each pixel, 0xff or 0, and kVectorPadding more. Answers
+// the collisions of these pixels, as collision_pairs() does.
 using DrawPixels = std::uint32_t (*)(const Scene& scene, const std::uint8_t* playfield, int from,
                                      int to, std::uint8_t* row);
 

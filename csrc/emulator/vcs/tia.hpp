@@ -16,9 +16,7 @@
 #include "emulator/vcs/tia_tables.hpp"
 
 namespace ale::stella {
-class Console;
 class Sound;
-class System;
 class TIA;
 class TIADebug;
 }  // namespace ale::stella
@@ -59,6 +57,8 @@ class Tia {
  private:
   friend class ale::stella::TIADebug;  // moves the state from and to ALE's TIA
 
+  // Of a paddle: charged at once and always; never.
+  static constexpr std::uint32_t kShorted = 0xffffffff, kOpen = 0xfffffffe;
   // A register byte that never counts as a rewrite.
   static constexpr std::uint16_t kAlways = 0x100;
   static constexpr int kNever = 0x7fffffff;  // a clock
@@ -105,7 +105,7 @@ class Tia {
   }
 
   // tia_registers.cpp
-  std::uint8_t paddle(int n, std::uint32_t cycle) const;
+  bool paddle_charged(int n, std::uint32_t cycle) const;
   void write(int reg, std::uint8_t value, std::uint32_t& cycle);
   void attend();
   void vertical_sync(std::uint8_t value, int clock);
@@ -138,11 +138,16 @@ class Tia {
 
   // tia_beam.cpp
   void draw_due();
+  void draw_score(int from, int to, std::uint8_t* row);
   void draw_pixels(int from, int to, std::uint8_t* row);
   void expand_playfield();
   void blank_after_motion(int from, int to, std::uint8_t* row);
   void end_of_line();
-  void watch();
+  // Decides from when on accesses must be looked at.
+  void watch() {
+    const bool all = (awaits_beam() || star_field_) && drawn_ < display_stop_;
+    attention_ = all ? std::min(display_cycle_, last_cycle_) : last_cycle_;
+  }
   bool awaits_beam() const { return blank_ && !blank_seen_; }
   bool row_lies_in_picture() const;
   int pixels_drawn() const { return std::clamp(drawn_ - (line_end_ - kPixels), 0, kPixels); }
@@ -150,16 +155,17 @@ class Tia {
   void leave_overshoot(int end);
 
   // Clocks count three to a cycle of the system's counter.
-  int frame_start_ = 0;            // when the frame began
-  std::uint32_t start_cycle_ = 0;  // the same in cycles
-  int display_start_ = 0;          // the first clock of the first drawn line
-  int display_stop_ = 0;           // after the last
-  int drawn_ = 0;                  // the beam is drawn up to here
-  int reached_ = 0;                // and due up to here
-  int line_end_ = 0;               // of the line in which drawn_ lies
-  int nothing_until_ = 0;          // no pixel is due before this clock
-  std::int32_t attention_ = 0;     // from this cycle on no access is passed over
-  std::int32_t last_cycle_ = 0;    // from this cycle on a write ends the frame
+  int frame_start_ = 0;             // when the frame began
+  std::uint32_t start_cycle_ = 0;   // the same in cycles
+  int display_start_ = 0;           // the first clock of the first drawn line
+  int display_stop_ = 0;            // after the last
+  int drawn_ = 0;                   // the beam is drawn up to here
+  int reached_ = 0;                 // and due up to here
+  int line_end_ = 0;                // of the line in which drawn_ lies
+  int nothing_until_ = 0;           // no pixel is due before this clock
+  std::int32_t attention_ = 0;      // from this cycle on no access is passed over
+  std::int32_t display_cycle_ = 0;  // no access before this cycle reaches into the display
+  std::int32_t last_cycle_ = 0;     // from this cycle on a write ends the frame
   std::uint16_t rewrite_[64];
 
   Scene scene_;
@@ -183,6 +189,10 @@ class Tia {
   int motion_reached_ = 0;     // reached_ at that time
   bool dumped_ = false;        // the paddles' capacitors are grounded
   std::int32_t dump_end_ = 0;  // cycle
+  // Inputs, which do not change within a frame: cycles to charge a paddle's capacitor, and
+  // triggers.
+  std::uint32_t charge_[4] = {};
+  bool trigger_up_[2] = {};
 
   const PixelLoops* loops_;
   std::uint8_t* row_ = nullptr;  // of the line in which drawn_ lies, in ALE's picture
@@ -190,7 +200,6 @@ class Tia {
   std::uint8_t* blanked_row_ = nullptr;  // the row that HMOVE blackened, ahead of the beam
   int blanked_ = 0;                      // so many of its pixels
   ale::stella::TIA* tia_ = nullptr;
-  const ale::stella::Console* console_ = nullptr;
   ale::stella::Sound* sound_ = nullptr;
 
   // The line in progress. Vector loops write past its end, which in ALE's picture would spoil what

@@ -41,6 +41,8 @@ struct PlayfieldPixels {
 
 void Tia::draw_due() {
   const int until = std::min(reached_, display_stop_);
+  // HMOVE blackens nothing before the beam has moved on.
+  const bool blanks = blank_ && (blank_seen_ || reached_ > motion_reached_);
   while (drawn_ < until) {
     // A line is over, and the next one's scene in force, only when something happens after its end.
     const bool ends = until > line_end_;
@@ -48,10 +50,11 @@ void Tia::draw_due() {
     const int from = std::max(drawn_ - first_pixel, 0);
     drawn_ = ends ? line_end_ : until;
     const int to = drawn_ - first_pixel;
-    const bool whole = ends && from == 0;
+    // A whole line is a whole number of vectors, but half a line, as in score mode, is not.
+    const bool whole = ends && from == 0 && !scores(scene_);
     std::uint8_t* const row = whole && row_lies_in_picture() ? row_ : line_;
     if (to > from) draw_pixels(from, to, row);
-    if (blank_) blank_after_motion(from, to, row);
+    if (blanks && blank_) blank_after_motion(from, to, row);
     if (!ends) {
       if (from <= (to & ~3)) crossing_ = scene_;
       break;
@@ -61,24 +64,37 @@ void Tia::draw_due() {
     line_end_ += kLineClocks;
     if (line_matters_) end_of_line();
   }
-  watch();
+  if (drawn_ >= display_stop_) {
+    nothing_until_ = kNever;
+    attention_ = last_cycle_;
+  } else {
+    nothing_until_ = std::max({drawn_, line_end_ - kPixels, display_start_ - 1});
+  }
 }
 
 void Tia::draw_pixels(int from, int to, std::uint8_t* row) {
   if (scene_.dark) return loops_->fill(0, from, to, row);
   if (playfield_stale_ && (scene_.objects & kPlayfield) != 0) expand_playfield();
-  std::uint32_t collisions = 0;
-  if (!scores(scene_)) {
-    collisions = loops_->draw[scene_.objects & 63](scene_, playfield_row_, from, to, row);
-  } else {
-    constexpr int kMiddle = kPixels / 2;
-    const DrawPixels* halves = loops_->draw_scored;
-    if (from < kMiddle)
-      collisions = halves[0](scene_, playfield_row_, from, std::min(to, kMiddle), row);
-    if (to > kMiddle)
-      collisions |= halves[1](scene_, playfield_row_, std::max(from, kMiddle), to, row);
+  if (scores(scene_)) return draw_score(from, to, row);
+  const DrawPixels draw = loops_->draw[scene_.objects & 63];
+  collisions_ |= static_cast<std::uint16_t>(draw(scene_, playfield_row_, from, to, row));
+}
+
+void Tia::draw_score(int from, int to, std::uint8_t* row) {
+  constexpr int kMiddle = kPixels / 2;
+  const int starts[2] = {from, std::max(from, kMiddle)}, ends[2] = {std::min(to, kMiddle), to};
+  for (int half = 0; half < 2; ++half) {
+    if (starts[half] >= ends[half]) continue;
+    if (scene_.objects == kPlayfield) {
+      Scene scene = scene_;
+      scene.playfield_color = scene.player_color[half];
+      loops_->draw[kPlayfield](scene, playfield_row_, starts[half], ends[half], row);
+    } else {
+      const DrawPixels draw = loops_->draw_scored[half];
+      collisions_ |=
+          static_cast<std::uint16_t>(draw(scene_, playfield_row_, starts[half], ends[half], row));
+    }
   }
-  collisions_ |= static_cast<std::uint16_t>(collisions);
 }
 
 void Tia::expand_playfield() {
@@ -98,7 +114,7 @@ void Tia::blank_after_motion(int from, int to, std::uint8_t* row) {
   blanked_ = std::max(blanked_row_ == row_ ? blanked_ : 0, kMotionBlank - std::min(to, 0));
   blanked_row_ = row_;
   blank_seen_ = true;
-  if (!star_field_) attention_ = last_cycle_;
+  watch();
   if (to > 0) std::memset(row + from, 0, static_cast<std::size_t>(kMotionBlank - from));
   if (to >= kMotionBlank) blank_ = false;
 }
@@ -126,18 +142,6 @@ void Tia::end_of_line() {
     if (shows(kMissile0)) scene_.missile[0] = missile.place;
   }
   line_matters_ = star_field_;
-}
-
-// Decides from when on accesses must be looked at.
-void Tia::watch() {
-  attention_ = last_cycle_;
-  if (drawn_ >= display_stop_) {
-    nothing_until_ = kNever;
-    return;
-  }
-  nothing_until_ = std::max({drawn_, line_end_ - kPixels, display_start_ - 1});
-  if (awaits_beam() || star_field_)
-    attention_ = std::min(attention_, std::max(display_start_ - kLongestDelay, 0) / 3);
 }
 
 bool Tia::row_lies_in_picture() const {

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "ale/emucore/Console.hxx"
+#include "ale/emucore/Control.hxx"
 #include "emulator/tia_access.hpp"
 
 namespace ale {
@@ -48,9 +49,22 @@ MaskPlace place_of(AleMask mask, int first_row) {
 
 }  // namespace
 
+std::uint32_t TIADebug::cycles_to_charge(int resistance) {
+  using actormimic::vcs::Tia;
+  if (resistance == Controller::minimumResistance) return Tia::kShorted;
+  if (resistance == Controller::maximumResistance) return Tia::kOpen;
+  const double seconds = 1.6 * resistance * 0.01E-6;
+  return static_cast<std::uint32_t>(seconds * 1.19E6);
+}
+
 void TIADebug::lend(TIA& tia, actormimic::vcs::Tia& to) {
   using actormimic::vcs::Tia;
-  to.console_ = &tia.myConsole;
+  for (int n = 0; n < 2; ++n) {
+    Controller& port = tia.myConsole.controller(n == 0 ? Controller::Left : Controller::Right);
+    to.trigger_up_[n] = port.read(Controller::Six);
+    to.charge_[2 * n] = cycles_to_charge(port.read(Controller::Nine));
+    to.charge_[2 * n + 1] = cycles_to_charge(port.read(Controller::Five));
+  }
   to.sound_ = tia.mySound;
   to.picture_ = tia.myCurrentFrameBuffer;
 
@@ -62,6 +76,8 @@ void TIADebug::lend(TIA& tia, actormimic::vcs::Tia& to) {
   to.line_end_ = tia.myClockAtLastUpdate + tia.myClocksToEndOfScanLine;
   to.last_cycle_ =
       (tia.myClockWhenFrameStarted + (tia.myMaximumNumberOfScanlines + 1) * 228 + 2) / 3;
+  to.display_cycle_ =
+      std::max(to.display_start_ - actormimic::vcs::kLongestDelay, to.frame_start_) / 3;
   to.vsync_finish_ = tia.myVSYNCFinishClock;
   to.motion_clock_ = tia.myLastHMOVEClock;
   to.dumped_ = tia.myDumpEnabled;
@@ -146,6 +162,7 @@ void TIADebug::lend(TIA& tia, actormimic::vcs::Tia& to) {
   to.row_ = tia.myFramePointer - to.pixels_drawn();
   if (to.row_lies_in_picture()) std::memcpy(to.line_, to.row_, kPixels);
   to.watch();
+  to.nothing_until_ = std::max(to.drawn_, to.display_start_ - 1);
 }
 
 void TIADebug::take_back(TIA& tia, const actormimic::vcs::Tia& from) {

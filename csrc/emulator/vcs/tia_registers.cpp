@@ -1,23 +1,8 @@
 // Reads and writes of the TIA's registers, but for those that move and shape the objects.
-#include "ale/emucore/Console.hxx"
-#include "ale/emucore/Control.hxx"
 #include "ale/emucore/Sound.hxx"
 #include "emulator/vcs/tia.hpp"
 
 namespace actormimic::vcs {
-namespace {
-
-using ale::stella::Controller;
-
-constexpr std::uint8_t kCharged = 0x80;  // D7 of an input
-
-// Cycles until the capacitor of a paddle of `resistance` ohms is charged, as ALE computes them.
-std::uint32_t cycles_to_charge(int resistance) {
-  const double seconds = 1.6 * resistance * 0.01E-6;
-  return static_cast<std::uint32_t>(seconds * 1.19E6);
-}
-
-}  // namespace
 
 std::uint8_t Tia::peek(std::uint16_t address, std::uint32_t cycle, std::uint8_t data_bus) {
   reach(clock_of(cycle));
@@ -32,22 +17,15 @@ std::uint8_t Tia::peek(std::uint16_t address, std::uint32_t cycle, std::uint8_t 
     const bool d6 = reg != 6 && (collisions_ >> (latch + 1) & 1) != 0;
     return static_cast<std::uint8_t>((d7 ? 0x80 : 0) | (d6 ? 0x40 : 0) | noise);
   }
-  if (reg < 12) return static_cast<std::uint8_t>(paddle(reg - 8, cycle) | noise);
-  if (reg < 14) {
-    Controller& port = console_->controller(reg == 12 ? Controller::Left : Controller::Right);
-    return static_cast<std::uint8_t>((port.read(Controller::Six) ? 0x80 : 0) | noise);
-  }
-  return noise;
+  const bool high = reg < 12 ? paddle_charged(reg - 8, cycle) : reg < 14 && trigger_up_[reg - 12];
+  return static_cast<std::uint8_t>((high ? 0x80 : 0) | noise);
 }
 
-std::uint8_t Tia::paddle(int n, std::uint32_t cycle) const {
-  Controller& port = console_->controller(n < 2 ? Controller::Left : Controller::Right);
-  const int resistance = port.read(n % 2 == 0 ? Controller::Nine : Controller::Five);
-  if (resistance == Controller::minimumResistance) return kCharged;
-  if (resistance == Controller::maximumResistance || dumped_) return 0;
-  const std::uint32_t charged_at =
-      static_cast<std::uint32_t>(dump_end_) + cycles_to_charge(resistance);
-  return cycle > charged_at ? kCharged : 0;
+bool Tia::paddle_charged(int n, std::uint32_t cycle) const {
+  const std::uint32_t needed = charge_[n];
+  if (needed == kShorted) return true;
+  if (needed == kOpen || dumped_) return false;
+  return cycle > static_cast<std::uint32_t>(dump_end_) + needed;
 }
 
 void Tia::write(int reg, std::uint8_t value, std::uint32_t& cycle) {
