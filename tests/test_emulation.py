@@ -45,8 +45,8 @@ def play_alike(fast: AtariVectorEnv, stock: AtariVectorEnv, steps: int, seed: in
     actions = np.random.default_rng(seed)
     for t in range(steps):
         if fast.continuous:
-            action = actions.uniform(-1, 1, (fast.num_envs, 3)).astype(np.float32)
-            action[:, 0] = np.abs(action[:, 0])
+            low, high = fast.single_action_space.low, fast.single_action_space.high
+            action = actions.uniform(low, high, (fast.num_envs, 3)).astype(np.float32)
         else:
             action = actions.integers(0, 18, fast.num_envs)
         assert_same(fast.step(action), stock.step(action), t)
