@@ -59,6 +59,7 @@ class Tia {
 
   // Of a paddle: charged at once and always; never.
   static constexpr std::uint32_t kShorted = 0xffffffff, kOpen = 0xfffffffe;
+  static constexpr int kMotionBlank = 8;  // pixels at the left of a line that HMOVE blackens
   // A register byte that never counts as a rewrite.
   static constexpr std::uint16_t kAlways = 0x100;
   static constexpr int kNever = 0x7fffffff;  // a clock
@@ -148,6 +149,16 @@ class Tia {
     const bool all = (awaits_beam() || star_field_) && drawn_ < display_stop_;
     attention_ = all ? std::min(display_cycle_, last_cycle_) : last_cycle_;
   }
+  // HMOVE's blank, with the beam `pixels` (not positive) from the line's first. ALE's TIA blackens
+  // eight pixels' distance from the end of the horizontal blank, from wherever in it the beam is,
+  // and so reaches as much too far. That shows only if the frame ends on this line.
+  void note_blank(int pixels) {
+    const int reach = kMotionBlank - pixels;
+    blanked_ = blanked_row_ == row_ ? std::max(blanked_, reach) : reach;
+    blanked_row_ = row_;
+    blank_seen_ = true;
+    watch();
+  }
   bool awaits_beam() const { return blank_ && !blank_seen_; }
   bool row_lies_in_picture() const;
   int pixels_drawn() const { return std::clamp(drawn_ - (line_end_ - kPixels), 0, kPixels); }
@@ -180,6 +191,7 @@ class Tia {
   bool blank_ = false;           // it does on this line
   bool blank_seen_ = false;      // and the beam has moved since
   bool star_field_ = false;      // missile 0 drifts by itself
+  bool moving_ = true;           // a motion register is not zero
   bool line_matters_ = true;     // the end of this line changes the scene
   bool playfield_stale_ = true;
   bool stopped_ = false;

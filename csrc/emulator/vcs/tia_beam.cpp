@@ -8,7 +8,6 @@ namespace actormimic::vcs {
 namespace {
 
 constexpr int kPictureBytes = kPixels * 300;
-constexpr int kMotionBlank = 8;  // pixels at the left of a line that HMOVE blackens
 
 // Score mode gives each half of the playfield a player's color. Priority switches that off, unless
 // nothing but the playfield shows.
@@ -107,14 +106,9 @@ void Tia::expand_playfield() {
   playfield_stale_ = false;
 }
 
-// ALE's TIA blackens up to the end of the blank from wherever it is in the line, so that within the
-// horizontal blank it also reaches so many pixels too far. They show only if the frame ends here.
 void Tia::blank_after_motion(int from, int to, std::uint8_t* row) {
   if (from >= kMotionBlank) return;
-  blanked_ = std::max(blanked_row_ == row_ ? blanked_ : 0, kMotionBlank - std::min(to, 0));
-  blanked_row_ = row_;
-  blank_seen_ = true;
-  watch();
+  note_blank(std::min(to, 0));
   if (to > 0) std::memset(row + from, 0, static_cast<std::size_t>(kMotionBlank - from));
   if (to >= kMotionBlank) blank_ = false;
 }
@@ -140,6 +134,7 @@ void Tia::end_of_line() {
             ? kNowhere
             : place_at(missile_shape(nusiz, star_counter_ == 1 ? size | 1 : size), position);
     if (shows(kMissile0)) scene_.missile[0] = missile.place;
+    rewrite_[kNusiz0] = kAlways;  // it would end what this line does to the missile
   }
   line_matters_ = star_field_;
 }

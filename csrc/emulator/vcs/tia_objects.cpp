@@ -141,6 +141,7 @@ void Tia::vertical_delay(int reg, std::uint8_t value) {
 
 void Tia::motion(int reg, std::uint8_t value, int clock) {
   const std::uint8_t motion = value >> 4;
+  if (motion != 0) moving_ = true;
   switch (reg) {
     case kHmp0:
       player_[0].motion = motion;
@@ -173,6 +174,7 @@ void Tia::clear_motion() {
   player_[0].motion = player_[1].motion = 0;
   missile_[0].motion = missile_[1].motion = 0;
   ball_.motion = 0;
+  moving_ = false;
   for (int reg = kHmp0; reg <= kHmbl; ++reg) rewrite_[reg] = 0;
 }
 
@@ -229,7 +231,10 @@ void Tia::apply_motion(std::uint32_t cycle) {
     blank_seen_ = false;
     motion_reached_ = reached_;
   }
-  const std::int8_t* moves = kMotionTable.pixels[at];
+  motion_clock_ = clock_of(cycle);
+  const std::int8_t* const moves = kMotionTable.pixels[at];
+  // Many programs strobe HMOVE on every line and move nothing on most.
+  if (!moving_ && !line_matters_ && moves[0] == 0) return watch();
   for (int n = 0; n < 2; ++n) {
     Player& player = player_[n];
     const std::int16_t position = wrapped(player.position + moves[player.motion]);
@@ -240,7 +245,6 @@ void Tia::apply_motion(std::uint32_t cycle) {
     place_missile(n, wrapped(missile_[n].position + moves[missile_[n].motion]));
   }
   place_ball(wrapped(ball_.position + moves[ball_.motion]));
-  motion_clock_ = clock_of(cycle);
   star_field_ = false;
   watch();
 }
