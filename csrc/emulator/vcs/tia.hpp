@@ -136,6 +136,10 @@ class Tia {
   void place_missile(int n, int position);
   void place_ball(int position);
   bool shows(int object) const { return (scene_.objects & object) != 0; }
+  void show(int object, bool on) {
+    scene_.objects =
+        static_cast<std::uint8_t>(on ? scene_.objects | object : scene_.objects & ~object);
+  }
 
   // tia_beam.cpp
   void draw_due();
@@ -166,18 +170,18 @@ class Tia {
   void leave_overshoot(int end);
 
   // Clocks count three to a cycle of the system's counter.
-  int frame_start_ = 0;             // when the frame began
-  std::uint32_t start_cycle_ = 0;   // the same in cycles
-  int display_start_ = 0;           // the first clock of the first drawn line
-  int display_stop_ = 0;            // after the last
-  int drawn_ = 0;                   // the beam is drawn up to here
-  int reached_ = 0;                 // and due up to here
-  int line_end_ = 0;                // of the line in which drawn_ lies
-  int nothing_until_ = 0;           // no pixel is due before this clock
-  std::int32_t attention_ = 0;      // from this cycle on no access is passed over
-  std::int32_t display_cycle_ = 0;  // no access before this cycle reaches into the display
-  std::int32_t last_cycle_ = 0;     // from this cycle on a write ends the frame
-  std::uint16_t rewrite_[64];
+  int frame_start_ = 0;                // when the frame began
+  std::uint32_t start_cycle_ = 0;      // the same in cycles
+  int display_start_ = 0;              // the first clock of the first drawn line
+  int display_stop_ = 0;               // after the last
+  int drawn_ = 0;                      // the beam is drawn up to here
+  int reached_ = 0;                    // and due up to here
+  int line_end_ = 0;                   // of the line in which drawn_ lies
+  int nothing_until_ = 0;              // no pixel is due before this clock
+  std::int32_t attention_ = 0;         // from this cycle on no access is passed over
+  std::int32_t display_cycle_ = 0;     // no access before this cycle reaches into the display
+  std::int32_t last_cycle_ = 0;        // from this cycle on a write ends the frame
+  std::uint16_t rewrite_[kRegisters];  // the byte whose writing changes nothing, or kAlways
 
   Scene scene_;
   Scene crossing_;  // as of when the beam last crossed a multiple of four pixels

@@ -8,10 +8,6 @@ namespace {
 constexpr std::uint8_t kPlayers[2] = {kPlayer0, kPlayer1};
 constexpr std::uint8_t kMissiles[2] = {kMissile0, kMissile1};
 
-void set(std::uint8_t& objects, int object, bool on) {
-  objects = static_cast<std::uint8_t>(on ? objects | object : objects & ~object);
-}
-
 std::int16_t wrapped(int position) {
   return static_cast<std::int16_t>(position >= kPixels ? position - kPixels
                                    : position < 0      ? position + kPixels
@@ -33,7 +29,7 @@ void Tia::show_player(int n) {
   if (graphics == scene_.graphics[n]) return;
   draw();
   scene_.graphics[n] = graphics;
-  set(scene_.objects, kPlayers[n], graphics != 0);
+  show(kPlayers[n], graphics != 0);
 }
 
 void Tia::show_missile(int n) {
@@ -41,7 +37,7 @@ void Tia::show_missile(int n) {
   if (on == shows(kMissiles[n])) return;
   draw();
   scene_.missile[n] = on ? missile_[n].place : kNowhere;
-  set(scene_.objects, kMissiles[n], on);
+  show(kMissiles[n], on);
 }
 
 void Tia::show_ball() {
@@ -49,7 +45,7 @@ void Tia::show_ball() {
   if (on == shows(kBall)) return;
   draw();
   scene_.ball = on ? ball_.place : kNowhere;
-  set(scene_.objects, kBall, on);
+  show(kBall, on);
 }
 
 void Tia::place_missile(int n, int position) {
