@@ -59,6 +59,7 @@ class Tia {
 
   // Of a paddle: charged at once and always; never.
   static constexpr std::uint32_t kShorted = 0xffffffff, kOpen = 0xfffffffe;
+  static constexpr int kMotionBlank = 8;  // pixels at the left of a line that HMOVE blackens
   // A register byte that never counts as a rewrite.
   static constexpr std::uint16_t kAlways = 0x100;
   static constexpr int kNever = 0x7fffffff;  // a clock
@@ -135,6 +136,10 @@ class Tia {
   void place_missile(int n, int position);
   void place_ball(int position);
   bool shows(int object) const { return (scene_.objects & object) != 0; }
+  void show(int object, bool on) {
+    scene_.objects =
+        static_cast<std::uint8_t>(on ? scene_.objects | object : scene_.objects & ~object);
+  }
 
   // tia_beam.cpp
   void draw_due();
@@ -148,6 +153,16 @@ class Tia {
     const bool all = (awaits_beam() || star_field_) && drawn_ < display_stop_;
     attention_ = all ? std::min(display_cycle_, last_cycle_) : last_cycle_;
   }
+  // HMOVE's blank, with the beam `pixels` (not positive) from the line's first. ALE's TIA blackens
+  // eight pixels' distance from the end of the horizontal blank, from wherever in it the beam is,
+  // and so reaches as much too far. That shows only if the frame ends on this line.
+  void note_blank(int pixels) {
+    const int reach = kMotionBlank - pixels;
+    blanked_ = blanked_row_ == row_ ? std::max(blanked_, reach) : reach;
+    blanked_row_ = row_;
+    blank_seen_ = true;
+    watch();
+  }
   bool awaits_beam() const { return blank_ && !blank_seen_; }
   bool row_lies_in_picture() const;
   int pixels_drawn() const { return std::clamp(drawn_ - (line_end_ - kPixels), 0, kPixels); }
@@ -155,18 +170,18 @@ class Tia {
   void leave_overshoot(int end);
 
   // Clocks count three to a cycle of the system's counter.
-  int frame_start_ = 0;             // when the frame began
-  std::uint32_t start_cycle_ = 0;   // the same in cycles
-  int display_start_ = 0;           // the first clock of the first drawn line
-  int display_stop_ = 0;            // after the last
-  int drawn_ = 0;                   // the beam is drawn up to here
-  int reached_ = 0;                 // and due up to here
-  int line_end_ = 0;                // of the line in which drawn_ lies
-  int nothing_until_ = 0;           // no pixel is due before this clock
-  std::int32_t attention_ = 0;      // from this cycle on no access is passed over
-  std::int32_t display_cycle_ = 0;  // no access before this cycle reaches into the display
-  std::int32_t last_cycle_ = 0;     // from this cycle on a write ends the frame
-  std::uint16_t rewrite_[64];
+  int frame_start_ = 0;                // when the frame began
+  std::uint32_t start_cycle_ = 0;      // the same in cycles
+  int display_start_ = 0;              // the first clock of the first drawn line
+  int display_stop_ = 0;               // after the last
+  int drawn_ = 0;                      // the beam is drawn up to here
+  int reached_ = 0;                    // and due up to here
+  int line_end_ = 0;                   // of the line in which drawn_ lies
+  int nothing_until_ = 0;              // no pixel is due before this clock
+  std::int32_t attention_ = 0;         // from this cycle on no access is passed over
+  std::int32_t display_cycle_ = 0;     // no access before this cycle reaches into the display
+  std::int32_t last_cycle_ = 0;        // from this cycle on a write ends the frame
+  std::uint16_t rewrite_[kRegisters];  // the byte whose writing changes nothing, or kAlways
 
   Scene scene_;
   Scene crossing_;  // as of when the beam last crossed a multiple of four pixels
@@ -180,6 +195,7 @@ class Tia {
   bool blank_ = false;           // it does on this line
   bool blank_seen_ = false;      // and the beam has moved since
   bool star_field_ = false;      // missile 0 drifts by itself
+  bool moving_ = true;           // a motion register is not zero
   bool line_matters_ = true;     // the end of this line changes the scene
   bool playfield_stale_ = true;
   bool stopped_ = false;

@@ -8,7 +8,6 @@ namespace actormimic::vcs {
 namespace {
 
 constexpr int kPictureBytes = kPixels * 300;
-constexpr int kMotionBlank = 8;  // pixels at the left of a line that HMOVE blackens
 
 // Score mode gives each half of the playfield a player's color. Priority switches that off, unless
 // nothing but the playfield shows.
@@ -30,12 +29,41 @@ std::uint32_t right_half(const Scene& scene) {
 
 // Sixteen pixels for four bits of the playfield, the lowest bit at the left.
 struct PlayfieldPixels {
-  PlayfieldPixels() {
-    for (int bits = 0; bits < 16; ++bits)
-      for (int x = 0; x < 16; ++x) of[bits][x] = (bits >> (x / 4) & 1) != 0 ? 0xff : 0;
-  }
   std::uint8_t of[16][16];
 };
+constexpr PlayfieldPixels playfield_pixels() {
+  PlayfieldPixels pixels{};
+  for (int bits = 0; bits < 16; ++bits)
+    for (int x = 0; x < 16; ++x) pixels.of[bits][x] = (bits >> (x / 4) & 1) != 0 ? 0xff : 0;
+  return pixels;
+}
+constexpr PlayfieldPixels kPlayfieldPixels = playfield_pixels();
+
+// The sets of objects for which ALE's TIA has a loop of its own; the other ones it draws pixel by
+// pixel.
+bool draws_in_fours(const Scene& scene) {
+  if (scene.dark) return false;
+  switch (scene.objects) {
+    case kPlayer0:
+    case kPlayer1:
+    case kPlayer0 | kPlayer1:
+    case kMissile0:
+    case kMissile1:
+    case kMissile0 | kMissile1:
+    case kBall:
+    case kBall | kMissile0:
+    case kBall | kMissile1:
+    case kBall | kPlayer1:
+    case kPlayfield:
+      return true;
+    case kPlayfield | kPlayer0:
+    case kPlayfield | kPlayer1:
+    case kPlayfield | kBall:
+      return (scene.control & kScore) == 0;
+    default:
+      return false;
+  }
+}
 
 }  // namespace
 
@@ -98,23 +126,17 @@ void Tia::draw_score(int from, int to, std::uint8_t* row) {
 }
 
 void Tia::expand_playfield() {
-  static const PlayfieldPixels pixels;
   std::uint8_t* out = playfield_row_;
   for (std::uint32_t half : {scene_.playfield, right_half(scene_)}) {
     for (int nibble = 0; nibble < 5; ++nibble, half >>= 4, out += 16)
-      std::memcpy(out, pixels.of[half & 15], 16);
+      std::memcpy(out, kPlayfieldPixels.of[half & 15], 16);
   }
   playfield_stale_ = false;
 }
 
-// ALE's TIA blackens up to the end of the blank from wherever it is in the line, so that within the
-// horizontal blank it also reaches so many pixels too far. They show only if the frame ends here.
 void Tia::blank_after_motion(int from, int to, std::uint8_t* row) {
   if (from >= kMotionBlank) return;
-  blanked_ = std::max(blanked_row_ == row_ ? blanked_ : 0, kMotionBlank - std::min(to, 0));
-  blanked_row_ = row_;
-  blank_seen_ = true;
-  watch();
+  note_blank(std::min(to, 0));
   if (to > 0) std::memset(row + from, 0, static_cast<std::size_t>(kMotionBlank - from));
   if (to >= kMotionBlank) blank_ = false;
 }
@@ -140,6 +162,7 @@ void Tia::end_of_line() {
             ? kNowhere
             : place_at(missile_shape(nusiz, star_counter_ == 1 ? size | 1 : size), position);
     if (shows(kMissile0)) scene_.missile[0] = missile.place;
+    rewrite_[kNusiz0] = kAlways;  // it would end what this line does to the missile
   }
   line_matters_ = star_field_;
 }
@@ -160,47 +183,27 @@ void Tia::leave_line() {
   if (end % 4 != 0 && !(blanked && end < kMotionBlank)) leave_overshoot(end);
 }
 
-// ALE's TIA draws four pixels at a time where it can: where the playfield, and nothing else, is
-// anywhere near. Then it has drawn to the end of the four in which the beam stands.
+// Where ALE's TIA has drawn four pixels at a time, it has drawn to the end of the four in which the
+// beam stands. It does so where nothing but the playfield is anywhere near.
 void Tia::leave_overshoot(int end) {
   const Scene& scene = crossing_;
-  if (scene.dark || scene.objects == 0) return;
   const int block = end & ~3;
-  const bool playfield_on =
-      (block < kPixels / 2 ? scene.playfield >> (block / 4)
-                           : right_half(scene) >> ((block - kPixels / 2) / 4)) &
-      1;
-  std::uint8_t color = playfield_on ? scene.playfield_color : scene.background;
-  if (scene.objects == kPlayfield) {
-    if (playfield_on && scores(scene)) color = scene.player_color[block < kPixels / 2 ? 0 : 1];
-  } else {
-    constexpr std::uint8_t kInFours[] = {kPlayer0,
-                                         kPlayer1,
-                                         kPlayer0 | kPlayer1,
-                                         kMissile0,
-                                         kMissile1,
-                                         kBall,
-                                         kMissile0 | kMissile1,
-                                         kBall | kMissile0,
-                                         kBall | kMissile1,
-                                         kBall | kPlayer1,
-                                         kPlayfield | kPlayer0,
-                                         kPlayfield | kPlayer1,
-                                         kPlayfield | kBall};
-    if (std::find(std::begin(kInFours), std::end(kInFours), scene.objects) == std::end(kInFours))
-      return;
-    if (scores(scene) || ((scene.control & kScore) != 0 && (scene.objects & kPlayfield) != 0))
-      return;
-    const std::uint8_t* masks = kObjectMasks.bytes + block;
+  const std::uint8_t* const masks = kObjectMasks.bytes + block;
+  const auto near = [&](int object, MaskPlace place) {
     constexpr std::uint8_t kNothing[4] = {0, 0, 0, 0};
-    const auto near = [&](int object, MaskPlace place) {
-      return (scene.objects & object) != 0 && std::memcmp(masks + place, kNothing, 4) != 0;
-    };
-    if (near(kPlayer0, scene.player[0]) || near(kPlayer1, scene.player[1]) ||
-        near(kMissile0, scene.missile[0]) || near(kMissile1, scene.missile[1]) ||
-        near(kBall, scene.ball))
-      return;
-  }
+    return (scene.objects & object) != 0 && std::memcmp(masks + place, kNothing, 4) != 0;
+  };
+  if (!draws_in_fours(scene) || near(kPlayer0, scene.player[0]) ||
+      near(kPlayer1, scene.player[1]) || near(kMissile0, scene.missile[0]) ||
+      near(kMissile1, scene.missile[1]) || near(kBall, scene.ball))
+    return;
+  constexpr int kMiddle = kPixels / 2;
+  const bool right = block >= kMiddle;
+  const std::uint32_t bits =
+      right ? right_half(scene) >> ((block - kMiddle) / 4) : scene.playfield >> (block / 4);
+  std::uint8_t color = scene.background;
+  if ((bits & 1) != 0)
+    color = scores(scene) ? scene.player_color[right ? 1 : 0] : scene.playfield_color;
   std::memset(row_ + end, color, static_cast<std::size_t>(block + 4 - end));
 }
 

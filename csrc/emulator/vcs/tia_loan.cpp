@@ -155,6 +155,7 @@ void TIADebug::lend(TIA& tia, actormimic::vcs::Tia& to) {
   to.blank_seen_ = false;
   to.motion_reached_ = to.reached_;
   to.blanked_row_ = nullptr;
+  to.moving_ = true;
   to.line_matters_ = true;
   to.playfield_stale_ = true;
   to.stopped_ = false;

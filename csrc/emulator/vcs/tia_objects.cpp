@@ -8,10 +8,6 @@ namespace {
 constexpr std::uint8_t kPlayers[2] = {kPlayer0, kPlayer1};
 constexpr std::uint8_t kMissiles[2] = {kMissile0, kMissile1};
 
-void set(std::uint8_t& objects, int object, bool on) {
-  objects = static_cast<std::uint8_t>(on ? objects | object : objects & ~object);
-}
-
 std::int16_t wrapped(int position) {
   return static_cast<std::int16_t>(position >= kPixels ? position - kPixels
                                    : position < 0      ? position + kPixels
@@ -33,7 +29,7 @@ void Tia::show_player(int n) {
   if (graphics == scene_.graphics[n]) return;
   draw();
   scene_.graphics[n] = graphics;
-  set(scene_.objects, kPlayers[n], graphics != 0);
+  show(kPlayers[n], graphics != 0);
 }
 
 void Tia::show_missile(int n) {
@@ -41,7 +37,7 @@ void Tia::show_missile(int n) {
   if (on == shows(kMissiles[n])) return;
   draw();
   scene_.missile[n] = on ? missile_[n].place : kNowhere;
-  set(scene_.objects, kMissiles[n], on);
+  show(kMissiles[n], on);
 }
 
 void Tia::show_ball() {
@@ -49,7 +45,7 @@ void Tia::show_ball() {
   if (on == shows(kBall)) return;
   draw();
   scene_.ball = on ? ball_.place : kNowhere;
-  set(scene_.objects, kBall, on);
+  show(kBall, on);
 }
 
 void Tia::place_missile(int n, int position) {
@@ -141,6 +137,7 @@ void Tia::vertical_delay(int reg, std::uint8_t value) {
 
 void Tia::motion(int reg, std::uint8_t value, int clock) {
   const std::uint8_t motion = value >> 4;
+  if (motion != 0) moving_ = true;
   switch (reg) {
     case kHmp0:
       player_[0].motion = motion;
@@ -173,6 +170,7 @@ void Tia::clear_motion() {
   player_[0].motion = player_[1].motion = 0;
   missile_[0].motion = missile_[1].motion = 0;
   ball_.motion = 0;
+  moving_ = false;
   for (int reg = kHmp0; reg <= kHmbl; ++reg) rewrite_[reg] = 0;
 }
 
@@ -229,7 +227,10 @@ void Tia::apply_motion(std::uint32_t cycle) {
     blank_seen_ = false;
     motion_reached_ = reached_;
   }
-  const std::int8_t* moves = kMotionTable.pixels[at];
+  motion_clock_ = clock_of(cycle);
+  const std::int8_t* const moves = kMotionTable.pixels[at];
+  // Many programs strobe HMOVE on every line and move nothing on most.
+  if (!moving_ && !line_matters_ && moves[0] == 0) return watch();
   for (int n = 0; n < 2; ++n) {
     Player& player = player_[n];
     const std::int16_t position = wrapped(player.position + moves[player.motion]);
@@ -240,7 +241,6 @@ void Tia::apply_motion(std::uint32_t cycle) {
     place_missile(n, wrapped(missile_[n].position + moves[missile_[n].motion]));
   }
   place_ball(wrapped(ball_.position + moves[ball_.motion]));
-  motion_clock_ = clock_of(cycle);
   star_field_ = false;
   watch();
 }

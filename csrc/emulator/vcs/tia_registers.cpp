@@ -33,7 +33,8 @@ void Tia::write(int reg, std::uint8_t value, std::uint32_t& cycle) {
   reach(clock + delay(reg, cycle));
   if (static_cast<std::int32_t>(cycle) >= attention_) {
     attend();
-    if (static_cast<std::int32_t>(cycle) >= last_cycle_) stopped_ = true;
+    if (clock >= 3 * last_cycle_) stopped_ = true;
+    if (rewrite_[reg] == value) return;
   }
   rewrite_[reg] = value;  // until one of the functions below knows better
   switch (reg) {
@@ -125,7 +126,7 @@ void Tia::attend() {
   const int first_pixel = line_end_ - kPixels;
   if (reached_ > first_pixel) return draw_due();
   // Within the horizontal blank nothing is drawn, but how far the beam has come must be noted.
-  if (reached_ > display_start_) blank_after_motion(0, reached_ - first_pixel, line_);
+  if (reached_ > display_start_) note_blank(reached_ - first_pixel);
 }
 
 void Tia::vertical_sync(std::uint8_t value, int clock) {
@@ -206,8 +207,7 @@ void Tia::playfield(int reg, std::uint8_t value) {
   draw();
   scene_.playfield = bits;
   playfield_stale_ = true;
-  scene_.objects = static_cast<std::uint8_t>(bits != 0 ? scene_.objects | kPlayfield
-                                                       : scene_.objects & ~kPlayfield);
+  show(kPlayfield, bits != 0);
 }
 
 }  // namespace actormimic::vcs
