@@ -23,6 +23,7 @@ def make_env(
         list(games),
         lanes_per_game * len(games),
         num_threads=settings.threads,
+        emulation=settings.emulation,
         frameskip=settings.frame_skip,
         pooling=settings.pooling,
         maxpool_rgb=settings.maxpool_rgb,

@@ -47,6 +47,7 @@ _AUTORESET = {
     AutoresetMode.NEXT_STEP: _core.Autoreset.NEXT_STEP,
     AutoresetMode.SAME_STEP: _core.Autoreset.SAME_STEP,
 }
+_EMULATION = {"fast": _core.Emulation.FAST, "stock": _core.Emulation.STOCK}
 
 
 class AtariVectorEnv(VectorEnv[Any, Any, Any]):
@@ -108,7 +109,8 @@ class AtariVectorEnv(VectorEnv[Any, Any, Any]):
         difficulty: difficulty for all, or one per environment; None for the default.
         ram: adds ``infos["ram"]``, ``uint8 [batch_size, 128]``.
         extra_infos: adds the three infos above.
-        emulation: ``"stock"``, ALE's own.
+        emulation: ``"fast"``, our own processor and TIA around ALE's state, or ``"stock"``, ALE's.
+            Both give the same bytes, and each restores the other's saved states.
 
     Raises:
         ValueError: a value out of range, naming it and what is allowed.
@@ -150,7 +152,7 @@ class AtariVectorEnv(VectorEnv[Any, Any, Any]):
         difficulty: int | Sequence[int] | None = None,
         ram: bool = False,
         extra_infos: bool = False,
-        emulation: Literal["stock"] = "stock",
+        emulation: Literal["fast", "stock"] = "fast",
     ) -> None:
         if type(frameskip) is not int:
             raise gymnasium.error.Error(f"Invalid frameskip type: {type(frameskip)}.")
@@ -160,7 +162,7 @@ class AtariVectorEnv(VectorEnv[Any, Any, Any]):
             )
         _require_choice("noop_unit", noop_unit, ("emulator_frames", "agent_steps"))
         _require_choice("pooling", pooling, ("stock", "exact"))
-        _require_choice("emulation", emulation, ("stock",))
+        _require_choice("emulation", emulation, tuple(_EMULATION))
         autoreset_mode = AutoresetMode(autoreset_mode)
         _require_choice("autoreset_mode", autoreset_mode, tuple(_AUTORESET))
         self.games = tuple(
@@ -211,6 +213,7 @@ class AtariVectorEnv(VectorEnv[Any, Any, Any]):
         env.repeat_action_probability = repeat_action_probability
         env.full_action_space = full_action_space or continuous
         env.autoreset = _AUTORESET[autoreset_mode]
+        env.emulation = _EMULATION[emulation]
         settings.env = env
 
         self.num_envs = num_envs

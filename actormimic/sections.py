@@ -39,6 +39,8 @@ class EnvironmentSettings(Section):
     """Environments per game that act at the same time."""
     threads: Count = 1
     """Threads of the emulation pool; 0 takes one for each processor."""
+    emulation: Literal["fast", "stock"] = "fast"
+    """``fast``: our own processor and TIA; ``stock``: ALE's. The same games, byte for byte."""
     frame_skip: Positive = 4
     """emulator_frames for which an action is repeated."""
     pooling: Literal["exact", "stock"] = "exact"

@@ -12,9 +12,11 @@ import pytest
 from actormimic.envs import AtariVectorEnv
 
 
-def rollouts_agree(game: str, steps: int, num_envs: int = 4, **settings: Any) -> None:
+def rollouts_agree(
+    game: str, steps: int, num_envs: int = 4, emulation: Any = "fast", **settings: Any
+) -> None:
     """Steps our pool and ale-py's with the same seeds and actions, comparing every byte."""
-    ours = AtariVectorEnv(game, num_envs, **settings)
+    ours = AtariVectorEnv(game, num_envs, emulation=emulation, **settings)
     theirs = ale_py.AtariVectorEnv(game, num_envs, **settings)
     assert ours.single_observation_space == theirs.single_observation_space
     assert ours.observation_space == theirs.observation_space
@@ -42,6 +44,7 @@ def rollouts_agree(game: str, steps: int, num_envs: int = 4, **settings: Any) ->
     theirs.close()
 
 
+@pytest.mark.parametrize("emulation", ["fast", "stock"])
 @pytest.mark.parametrize(
     "settings",
     [
@@ -59,17 +62,20 @@ def rollouts_agree(game: str, steps: int, num_envs: int = 4, **settings: Any) ->
     ],
     ids=str,
 )
-def test_equals_ale_py(settings: dict[str, Any]) -> None:
-    rollouts_agree("breakout", 120, 3, **settings)
+def test_equals_ale_py(settings: dict[str, Any], emulation: str) -> None:
+    rollouts_agree("breakout", 120, 3, emulation=emulation, **settings)
 
 
-def test_equals_ale_py_with_continuous_actions() -> None:
-    rollouts_agree("breakout", 100, 2, continuous=True, continuous_action_threshold=0.3)
+@pytest.mark.parametrize("emulation", ["fast", "stock"])
+def test_equals_ale_py_with_continuous_actions(emulation: str) -> None:
+    settings = {"continuous": True, "continuous_action_threshold": 0.3}
+    rollouts_agree("breakout", 100, 2, emulation=emulation, **settings)
 
 
+@pytest.mark.parametrize("emulation", ["fast", "stock"])
 @pytest.mark.parametrize("game", ["pong", "space_invaders", "seaquest", "tic_tac_toe_3d"])
-def test_equals_ale_py_in_other_games(game: str) -> None:
-    rollouts_agree(game, 100, 1, repeat_action_probability=0.25)
+def test_equals_ale_py_in_other_games(game: str, emulation: str) -> None:
+    rollouts_agree(game, 100, 1, emulation=emulation, repeat_action_probability=0.25)
 
 
 def test_several_games_share_a_pool() -> None:

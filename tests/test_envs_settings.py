@@ -213,7 +213,7 @@ def test_record_episode_statistics_in_a_cleanrl_style_loop() -> None:
         ({"repeat_action_probability": float("nan")}, "repeat_action_probability is nan"),
         ({"pooling": "none"}, "pooling is 'none'; allowed: 'stock', 'exact'"),
         ({"noop_unit": "frames"}, "noop_unit is 'frames'"),
-        ({"emulation": "magic"}, "emulation is 'magic'"),
+        ({"emulation": "magic"}, "emulation is 'magic'; allowed: 'fast', 'stock'"),
         ({"autoreset_mode": AutoresetMode.DISABLED}, "autoreset_mode is"),
         ({"maxpool_rgb": True}, "maxpool_rgb=True needs"),
         ({"noop_after_life_loss": True}, "needs life_loss_info=True"),

@@ -252,6 +252,10 @@ void bind_pool(py::module_& m) {
       .value("NEXT_STEP", Autoreset::kNextStep)
       .value("SAME_STEP", Autoreset::kSameStep);
 
+  py::enum_<Emulation>(m, "Emulation")
+      .value("FAST", Emulation::kFast)
+      .value("STOCK", Emulation::kStock);
+
   py::class_<GameChoice>(m, "GameChoice")
       .def(py::init([](std::string name, std::string rom_path, int mode, int difficulty) {
              return GameChoice{std::move(name), std::move(rom_path), mode, difficulty};
@@ -280,7 +284,8 @@ void bind_pool(py::module_& m) {
       .def_readwrite("max_episode_frames", &EnvSettings::max_episode_frames)
       .def_readwrite("repeat_action_probability", &EnvSettings::repeat_action_probability)
       .def_readwrite("full_action_space", &EnvSettings::full_action_space)
-      .def_readwrite("autoreset", &EnvSettings::autoreset);
+      .def_readwrite("autoreset", &EnvSettings::autoreset)
+      .def_readwrite("emulation", &EnvSettings::emulation);
 
   py::class_<PoolSettings>(m, "PoolSettings")
       .def(py::init<>())

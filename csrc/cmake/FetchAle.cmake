@@ -42,7 +42,7 @@ set(BUILD_SHARED_LIBS OFF)
 add_subdirectory("${ale_source}" "${CMAKE_BINARY_DIR}/ale-build" EXCLUDE_FROM_ALL)
 # ALE asks for link-time optimization, whose archives only the compiler that made them can read. The
 # library that we install must link anywhere.
-set_target_properties(ale ale-lib PROPERTIES INTERPROCEDURAL_OPTIMIZATION OFF)
+set_target_properties(ale ale-lib PROPERTIES INTERPROCEDURAL_OPTIMIZATION ${ACTORMIMIC_ALE_LTO})
 # The rules of a hundred games are as many small files behind the same headers; a few together
 # compile in a quarter of the time. The emulator's own files stay apart: one of them may be replaced.
 get_target_property(ale_files ale SOURCES)

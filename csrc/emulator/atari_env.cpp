@@ -48,7 +48,7 @@ void EnvSettings::check() const {
 
 AtariEnv::AtariEnv(const GameChoice& game, const EnvSettings& settings)
     : settings_(checked(settings)),
-      console_(game, settings.repeat_action_probability),
+      console_(game, settings.repeat_action_probability, settings.emulation),
       processor_(console_.screen_shape(), {settings.img_height, settings.img_width},
                  color_of(settings), console_.palette()),
       scratch_(processor_.make_scratch()),

@@ -38,6 +38,7 @@ struct EnvSettings {
   float repeat_action_probability = 0.0f;
   bool full_action_space = false;
   Autoreset autoreset = Autoreset::kNextStep;
+  Emulation emulation = Emulation::kFast;
 
   // Throws std::invalid_argument with the name, the value and what is allowed.
   void check() const;

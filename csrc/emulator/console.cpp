@@ -12,6 +12,7 @@
 #include "ale/games/Roms.hpp"
 #include "common/check.hpp"
 #include "emulator/console_impl.hpp"
+#include "emulator/vcs/processor.hpp"
 
 namespace actormimic {
 namespace {
@@ -46,10 +47,11 @@ void require_one_of(const char* name, int value, const Values& allowed) {
 
 const char* ale_version() { return ALE_VERSION; }
 
-Console::Console(const GameChoice& game, float repeat_action_probability)
+Console::Console(const GameChoice& game, float repeat_action_probability, Emulation emulation)
     : impl_(std::make_unique<Impl>()) {
   ale::Logger::setMode(ale::Logger::Error);
   impl_->choice = game;
+  impl_->emulation = emulation;
   // ALE ends the process when it cannot load a ROM, so what it would trip over is asked first.
   impl_->file_md5 = md5_of(game.rom_path);
   require(!impl_->file_md5.empty(), "ROM file '", game.rom_path, "' cannot be read");
@@ -98,6 +100,7 @@ void Console::Impl::find_parts() {
   md5 = loaded;
   system = &osystem->console().system();
   tia = &system->tia();
+  if (emulation == Emulation::kFast) vcs::Processor::install_in(*system);
   media = &osystem->console().mediaSource();
   game = ale->romSettings.get();
   sticky_random = &ale->environment->getEnvironmentRNG();

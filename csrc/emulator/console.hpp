@@ -24,13 +24,17 @@ struct GameChoice {
   int difficulty = -1;  // -1: the console's default, 0
 };
 
+// Who emulates the frames: ALE's own code, or ours (vcs/), which arrives at the same bytes sooner.
+enum class Emulation { kFast, kStock };
+
 // Behaves frame for frame as ALE's ALEInterface with frame_skip 1, but copies neither screen nor
 // RAM unless asked. Not thread-safe; different consoles may run in different threads.
 class Console {
  public:
   // Loads the ROM. Throws std::invalid_argument for a file that is missing or not a supported game
-  // and for a mode or difficulty that the game does not have.
-  Console(const GameChoice& game, float repeat_action_probability);
+  // and for a mode or difficulty that the game does not have. A console of a kind that only ALE's
+  // own emulation serves has that, whatever `emulation` says.
+  Console(const GameChoice& game, float repeat_action_probability, Emulation emulation);
   ~Console();
   Console(const Console&) = delete;
   Console& operator=(const Console&) = delete;

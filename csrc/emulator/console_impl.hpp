@@ -22,6 +22,7 @@ namespace actormimic {
 
 struct Console::Impl {
   GameChoice choice;
+  Emulation emulation = Emulation::kFast;
   std::unique_ptr<ale::ALEInterface> ale;
   // Found once after each power-on, so that a frame costs no look-up.
   ale::stella::OSystem* osystem = nullptr;

@@ -6,75 +6,75 @@
 #include "ale/emucore/Deserializer.hxx"
 #include "ale/emucore/Serializer.hxx"
 #include "emulator/console_impl.hpp"
+#include "emulator/tia_access.hpp"
 
 namespace ale {
 namespace stella {
+namespace {
 
-// The TIA names this class its friend and ALE defines it nowhere: our way to its private state.
-class TIADebug {
- public:
-  static constexpr std::size_t kPictureBytes = 160 * 300;
+constexpr std::size_t kPictureBytes = 160 * 300;
 
-  static bool unfinished(const TIA& tia) { return tia.myPartialFrameFlag; }
+std::int64_t checked(std::int64_t offset, std::size_t size) {
+  actormimic::require(0 <= offset && offset < static_cast<std::int64_t>(size),
+                      "the saved state is damaged: offset ", offset, " of ", size);
+  return offset;
+}
 
-  static void save(const TIA& tia, actormimic::StateWriter& out) {
-    out.put_flag(tia.myPartialFrameFlag);
-    out.put_flag(tia.myFrameGreyed);
-    out.put<std::int64_t>(tia.myFramePointer - tia.myCurrentFrameBuffer);
-    out.put_bytes(tia.myCurrentFrameBuffer, kPictureBytes);
-    out.put_bytes(tia.myPreviousFrameBuffer, kPictureBytes);
-    out.put(place(tia.myCurrentBLMask, TIA::ourBallMaskTable));
-    out.put(place(tia.myCurrentM0Mask, TIA::ourMissleMaskTable));
-    out.put(place(tia.myCurrentM1Mask, TIA::ourMissleMaskTable));
-    out.put(place(tia.myCurrentP0Mask, TIA::ourPlayerMaskTable));
-    out.put(place(tia.myCurrentP1Mask, TIA::ourPlayerMaskTable));
-    out.put<std::int64_t>(tia.myCurrentPFMask - &TIA::ourPlayfieldTable[0][0]);
-  }
-
-  static void load(TIA& tia, actormimic::StateReader& in) {
-    tia.myPartialFrameFlag = in.get_flag();
-    tia.myFrameGreyed = in.get_flag();
-    tia.myFramePointer =
-        tia.myCurrentFrameBuffer + checked(in.get<std::int64_t>(), kPictureBytes + 1);
-    in.get_bytes(tia.myCurrentFrameBuffer, kPictureBytes);
-    in.get_bytes(tia.myPreviousFrameBuffer, kPictureBytes);
-    tia.myCurrentBLMask = at(in.get<Place>(), TIA::ourBallMaskTable);
-    tia.myCurrentM0Mask = at(in.get<Place>(), TIA::ourMissleMaskTable);
-    tia.myCurrentM1Mask = at(in.get<Place>(), TIA::ourMissleMaskTable);
-    tia.myCurrentP0Mask = at(in.get<Place>(), TIA::ourPlayerMaskTable);
-    tia.myCurrentP1Mask = at(in.get<Place>(), TIA::ourPlayerMaskTable);
-    tia.myCurrentPFMask = &TIA::ourPlayfieldTable[0][0] +
-                          checked(in.get<std::int64_t>(), sizeof TIA::ourPlayfieldTable / 4);
-  }
-
- private:
-  // A mask pointer as an offset into its table, or into the table of a disabled object.
-  struct Place {
-    std::int32_t disabled;
-    std::int32_t offset;
-  };
-
-  template <typename Table>
-  static Place place(const std::uint8_t* mask, const Table& table) {
-    const auto* begin = reinterpret_cast<const std::uint8_t*>(&table);
-    if (mask >= begin && mask < begin + sizeof table)
-      return {0, static_cast<std::int32_t>(mask - begin)};
-    return {1, static_cast<std::int32_t>(mask - TIA::ourDisabledMaskTable)};
-  }
-
-  template <typename Table>
-  static const std::uint8_t* at(Place place, const Table& table) {
-    if (place.disabled != 0)
-      return TIA::ourDisabledMaskTable + checked(place.offset, sizeof TIA::ourDisabledMaskTable);
-    return reinterpret_cast<const std::uint8_t*>(&table) + checked(place.offset, sizeof table);
-  }
-
-  static std::int64_t checked(std::int64_t offset, std::size_t size) {
-    actormimic::require(0 <= offset && offset < static_cast<std::int64_t>(size),
-                        "the saved state is damaged: offset ", offset, " of ", size);
-    return offset;
-  }
+// A mask pointer as an offset into its table, or into the table of a disabled object.
+struct Place {
+  std::int32_t disabled;
+  std::int32_t offset;
 };
+
+template <typename Table, typename Disabled>
+Place place(const std::uint8_t* mask, const Table& table, const Disabled& disabled) {
+  const auto* begin = reinterpret_cast<const std::uint8_t*>(&table);
+  if (mask >= begin && mask < begin + sizeof table)
+    return {0, static_cast<std::int32_t>(mask - begin)};
+  return {1, static_cast<std::int32_t>(mask - disabled)};
+}
+
+template <typename Table, typename Disabled>
+const std::uint8_t* at(Place place, const Table& table, const Disabled& disabled) {
+  if (place.disabled != 0) return disabled + checked(place.offset, sizeof disabled);
+  return reinterpret_cast<const std::uint8_t*>(&table) + checked(place.offset, sizeof table);
+}
+
+}  // namespace
+
+bool TIADebug::unfinished(const TIA& tia) { return tia.myPartialFrameFlag; }
+
+void TIADebug::save(const TIA& tia, actormimic::StateWriter& out) {
+  const auto& disabled = TIA::ourDisabledMaskTable;
+  out.put_flag(tia.myPartialFrameFlag);
+  out.put_flag(tia.myFrameGreyed);
+  out.put<std::int64_t>(tia.myFramePointer - tia.myCurrentFrameBuffer);
+  out.put_bytes(tia.myCurrentFrameBuffer, kPictureBytes);
+  out.put_bytes(tia.myPreviousFrameBuffer, kPictureBytes);
+  out.put(place(tia.myCurrentBLMask, TIA::ourBallMaskTable, disabled));
+  out.put(place(tia.myCurrentM0Mask, TIA::ourMissleMaskTable, disabled));
+  out.put(place(tia.myCurrentM1Mask, TIA::ourMissleMaskTable, disabled));
+  out.put(place(tia.myCurrentP0Mask, TIA::ourPlayerMaskTable, disabled));
+  out.put(place(tia.myCurrentP1Mask, TIA::ourPlayerMaskTable, disabled));
+  out.put<std::int64_t>(tia.myCurrentPFMask - &TIA::ourPlayfieldTable[0][0]);
+}
+
+void TIADebug::load(TIA& tia, actormimic::StateReader& in) {
+  const auto& disabled = TIA::ourDisabledMaskTable;
+  tia.myPartialFrameFlag = in.get_flag();
+  tia.myFrameGreyed = in.get_flag();
+  tia.myFramePointer =
+      tia.myCurrentFrameBuffer + checked(in.get<std::int64_t>(), kPictureBytes + 1);
+  in.get_bytes(tia.myCurrentFrameBuffer, kPictureBytes);
+  in.get_bytes(tia.myPreviousFrameBuffer, kPictureBytes);
+  tia.myCurrentBLMask = at(in.get<Place>(), TIA::ourBallMaskTable, disabled);
+  tia.myCurrentM0Mask = at(in.get<Place>(), TIA::ourMissleMaskTable, disabled);
+  tia.myCurrentM1Mask = at(in.get<Place>(), TIA::ourMissleMaskTable, disabled);
+  tia.myCurrentP0Mask = at(in.get<Place>(), TIA::ourPlayerMaskTable, disabled);
+  tia.myCurrentP1Mask = at(in.get<Place>(), TIA::ourPlayerMaskTable, disabled);
+  tia.myCurrentPFMask = &TIA::ourPlayfieldTable[0][0] +
+                        checked(in.get<std::int64_t>(), sizeof TIA::ourPlayfieldTable / 4);
+}
 
 }  // namespace stella
 }  // namespace ale

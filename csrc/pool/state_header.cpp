@@ -45,7 +45,8 @@ std::vector<Fact> facts_of(const PoolSettings& pool, int batch_size) {
                maxpool_rgb, noop_min, noop_max, noop_in_agent_steps, noop_after_life_loss,
                clear_stack_on_life_loss, use_fire_reset, episodic_life, life_loss_info,
                reward_clipping, max_episode_frames, repeat_action_probability, full_action_space,
-               autoreset] = pool.env;
+               autoreset, emulation] = pool.env;
+  static_cast<void>(emulation);  // both arrive at the same states
   add("frameskip", frame_skip);
   add("img_height", img_height);
   add("img_width", img_width);

@@ -1,0 +1,179 @@
+// Plays games on ALE's own emulation and on ours side by side, and compares them at every frame.
+//
+//     exact_emulation FRAMES SEED THREADS ROM...
+//
+// Random actions and paddle strengths, sticky actions, resets in the middle of games, every mode
+// and difficulty that a game offers, saved states exchanged between the two. Compared are the
+// screen, the RAM, the audio, reward, lives, game over and the frame numbers, and now and then the
+// whole state as ALE serializes it, registers and chips included. Prints one JSON object per game.
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "ale/ale_interface.hpp"
+#include "ale/common/Log.hpp"
+#include "ale/emucore/Console.hxx"
+#include "ale/emucore/OSystem.hxx"
+#include "ale/emucore/Props.hxx"
+#include "ale/environment/stella_environment.hpp"
+#include "emulator/vcs/processor.hpp"
+
+namespace {
+
+std::unique_ptr<ale::ALEInterface> console(const std::string& rom, int seed) {
+  auto ale = std::make_unique<ale::ALEInterface>();
+  ale->setInt("random_seed", seed);
+  ale->setFloat("repeat_action_probability", 0.25f);
+  ale->setBool("sound_obs", true);
+  ale->setBool("color_averaging", false);
+  ale->loadROM(rom);
+  return ale;
+}
+
+struct Result {
+  std::string game;
+  int frames = 0;
+  int resets = 0;
+  int exchanges = 0;
+  bool fast = false;
+  bool decoded = false;
+  std::string difference;
+};
+
+class Duel {
+ public:
+  Duel(const std::string& rom, unsigned seed) : random_(seed) {
+    result_.game = std::filesystem::path(rom).stem().string();
+    const int ale_seed = static_cast<int>(seed & 0xffff);
+    stock_ = console(rom, ale_seed);
+    fast_ = console(rom, ale_seed);
+    ale::stella::System& system = fast_->theOSystem->console().system();
+    result_.fast = actormimic::vcs::Processor::install_in(system);
+    const auto* processor = dynamic_cast<actormimic::vcs::Processor*>(&system.m6502());
+    result_.decoded = processor != nullptr && processor->decodes();
+    modes_ = stock_->getAvailableModes();
+    difficulties_ = stock_->getAvailableDifficulties();
+  }
+
+  Result play(int frames) {
+    reset();
+    while (result_.frames < frames && result_.difference.empty()) {
+      if (stock_->game_over() || random_() % 1500 == 0) reset();
+      if (random_() % 700 == 0) exchange();
+      act();
+      if (result_.frames % 32 == 0) compare_states();
+    }
+    return result_;
+  }
+
+ private:
+  template <typename Call>
+  void both(Call call) {
+    call(*stock_);
+    call(*fast_);
+  }
+
+  void reset() {
+    if (random_() % 2 == 0) {
+      const auto mode = modes_[random_() % modes_.size()];
+      const auto difficulty = difficulties_[random_() % difficulties_.size()];
+      both([&](auto& ale) {
+        ale.setMode(mode);
+        ale.setDifficulty(difficulty);
+      });
+    }
+    both([](auto& ale) { ale.reset_game(); });
+    ++result_.resets;
+    compare_frame();
+  }
+
+  void act() {
+    // Held for a while, so that games get somewhere.
+    if (random_() % 6 == 0) action_ = static_cast<ale::Action>(random_() % 18);
+    const float strength = static_cast<float>(random_() % 1001) / 1000.0f;
+    const int expected = stock_->act(action_, strength);
+    const int reward = fast_->act(action_, strength);
+    ++result_.frames;
+    if (reward != expected) differs("reward");
+    compare_frame();
+  }
+
+  // Each goes on from the other's state.
+  void exchange() {
+    const ale::ALEState from_stock = stock_->cloneState(true), from_fast = fast_->cloneState(true);
+    stock_->restoreState(from_fast);
+    fast_->restoreState(from_stock);
+    ++result_.exchanges;
+  }
+
+  void compare_frame() {
+    const auto& screen = stock_->getScreen();
+    if (std::memcmp(screen.getArray(), fast_->getScreen().getArray(), screen.arraySize()) != 0)
+      differs("screen");
+    if (!stock_->getRAM().equals(fast_->getRAM())) differs("RAM");
+    if (stock_->getAudio() != fast_->getAudio()) differs("audio");
+    if (stock_->lives() != fast_->lives()) differs("lives");
+    if (stock_->game_over() != fast_->game_over()) differs("game over");
+    if (stock_->getFrameNumber() != fast_->getFrameNumber()) differs("frame number");
+    if (stock_->getEpisodeFrameNumber() != fast_->getEpisodeFrameNumber())
+      differs("episode frame number");
+  }
+  void compare_states() {
+    if (stock_->cloneState(true).serialize() != fast_->cloneState(true).serialize())
+      differs("state");
+  }
+
+  void differs(const char* what) {
+    if (!result_.difference.empty()) return;
+    result_.difference = std::string(what) + " at frame " + std::to_string(result_.frames);
+  }
+
+  std::mt19937 random_;
+  std::unique_ptr<ale::ALEInterface> stock_, fast_;
+  ale::ModeVect modes_;
+  ale::DifficultyVect difficulties_;
+  ale::Action action_ = ale::PLAYER_A_NOOP;
+  Result result_;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 5) {
+    std::fprintf(stderr, "usage: exact_emulation FRAMES SEED THREADS ROM...\n");
+    return 2;
+  }
+  ale::Logger::setMode(ale::Logger::Error);
+  const int frames = std::atoi(argv[1]);
+  const auto seed = static_cast<unsigned>(std::atoi(argv[2]));
+  std::atomic<int> next{4};
+  std::atomic<int> wrong{0};
+  std::mutex printing;
+  const auto work = [&] {
+    for (int i; (i = next++) < argc;) {
+      const Result result = Duel(argv[i], seed + static_cast<unsigned>(i)).play(frames);
+      if (!result.difference.empty()) ++wrong;
+      const std::lock_guard<std::mutex> lock(printing);
+      std::printf(
+          "{\"game\": \"%s\", \"frames\": %d, \"resets\": %d, \"exchanges\": %d, "
+          "\"emulation\": \"%s\", \"decoded\": %s, \"difference\": \"%s\"}\n",
+          result.game.c_str(), result.frames, result.resets, result.exchanges,
+          result.fast ? "fast" : "stock", result.decoded ? "true" : "false",
+          result.difference.c_str());
+      std::fflush(stdout);
+    }
+  };
+  std::vector<std::thread> threads;
+  for (int t = std::atoi(argv[3]); t > 0; --t) threads.emplace_back(work);
+  for (std::thread& thread : threads) thread.join();
+  return wrong == 0 ? 0 : 1;
+}

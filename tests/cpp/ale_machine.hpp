@@ -1,0 +1,103 @@
+// A game in ALE and all of its state, for tests that set ours beside it.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "ale/ale_interface.hpp"
+#include "ale/common/Log.hpp"
+#include "ale/emucore/Console.hxx"
+#include "ale/emucore/Deserializer.hxx"
+#include "ale/emucore/M6502Low.hxx"
+#include "ale/emucore/MediaSrc.hxx"
+#include "ale/emucore/OSystem.hxx"
+#include "ale/emucore/Props.hxx"
+#include "ale/emucore/Serializer.hxx"
+#include "check.hpp"
+#include "emulator/tia_access.hpp"
+
+// A game in ALE, with every part that ALE hides from its users.
+struct Machine {
+  explicit Machine(const std::string& rom) {
+    ale::Logger::setMode(ale::Logger::Error);
+    ale = std::make_unique<ale::ALEInterface>();
+    ale->setInt("random_seed", 3);
+    ale->setFloat("repeat_action_probability", 0.0f);
+    ale->loadROM(rom);
+    console = &ale->theOSystem->console();
+    system = &console->system();
+    const auto& properties = console->properties();
+    paddles = properties.get(ale::stella::Controller_Left) == "PADDLES" ||
+              properties.get(ale::stella::Controller_Right) == "PADDLES";
+    keys = ale->environment->getState();
+  }
+
+  // A cartridge that watches writes to the TIA stands before it.
+  bool sees_every_write() { return system->getPageAccess(0).device == &system->tia(); }
+
+  // The system owns it from here on.
+  void use(ale::stella::M6502* ours) {
+    ale::stella::M6502* const before = &system->m6502();
+    ale::stella::Serializer registers;
+    CHECK(before->save(registers));
+    system->attach(ours);
+    delete before;
+    ale::stella::Deserializer in(registers.get_str());
+    CHECK(ours->load(in));
+  }
+
+  void press(int action, float strength) {
+    ale::stella::Event* event = ale->theOSystem->event();
+    if (paddles)
+      keys.applyActionPaddles(event, action, strength, ale::PLAYER_B_NOOP, 0.0f);
+    else
+      keys.applyActionJoysticks(event, action, ale::PLAYER_B_NOOP);
+  }
+
+  void reset() {
+    ale->environment->setState(keys);
+    ale->environment->reset();
+    keys = ale->environment->getState();
+  }
+
+  std::unique_ptr<ale::ALEInterface> ale;
+  ale::stella::Console* console;
+  ale::stella::System* system;
+  bool paddles;
+  ale::ALEState keys;
+};
+
+// Everything: the machine as ALE saves it, the pictures and what else ALE leaves out.
+struct SavedState {
+  explicit SavedState(Machine& of) {
+    ale::stella::Serializer system;
+    CHECK(of.system->saveState("md5", system));
+    machine = system.get_str();
+    actormimic::StateWriter out;
+    ale::stella::TIADebug::save(of.system->tia(), out);
+    pictures = out.take();
+  }
+  void load(Machine& into) const {
+    ale::stella::Deserializer in(machine);
+    CHECK(into.system->loadState("md5", in));
+    actormimic::StateReader reader(pictures.data(), pictures.size());
+    ale::stella::TIADebug::load(into.system->tia(), reader);
+  }
+  bool operator==(const SavedState& other) const {
+    return machine == other.machine && pictures == other.pictures;
+  }
+
+  std::string machine;
+  std::string pictures;
+};
+
+// Saved states go both ways at once, because a cartridge may save itself rounded.
+inline void exchange_states(Machine& a, Machine& b) {
+  const SavedState of_a(a), of_b(b);
+  of_a.load(b);
+  of_b.load(a);
+}
+
+inline std::string rom_path(const std::string& name) {
+  return std::string(ACTORMIMIC_TEST_ROMS) + "/" + name + ".bin";
+}

@@ -1,0 +1,141 @@
+// Whole games on our TIA and on ALE's, with ALE's own 6502 and every byte of state compared.
+//
+// ACTORMIMIC_TIA_FRAMES=20000 test_tia_games all plays every ROM for so many frames;
+// ACTORMIMIC_TIA_GAME picks one of them, ACTORMIMIC_TIA_SEED other actions.
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "ale_machine.hpp"
+#include "check.hpp"
+#include "emulator/vcs/tia.hpp"
+
+using namespace actormimic;
+using ale::stella::System;
+
+namespace {
+
+// ALE's own 6502, with our TIA in the place of ALE's while it runs.
+class Processor : public ale::stella::M6502Low, public ale::stella::Device {
+ public:
+  explicit Processor(const vcs::PixelLoops& loops) : M6502Low(1), tia_(loops) {}
+
+  void install(System& system) override {
+    M6502Low::install(system);
+    system_ = &system;
+  }
+  bool execute(std::uint32_t number) override {
+    plug(&system_->tia(), this);
+    tia_.borrow(system_->tia());
+    const bool fine = M6502Low::execute(number);
+    tia_.give_back();
+    plug(this, &system_->tia());
+    return fine;
+  }
+
+  std::uint8_t peek(std::uint16_t address) override {
+    return tia_.peek(address, system_->cycles(), system_->getDataBusState());
+  }
+  void poke(std::uint16_t address, std::uint8_t value) override {
+    std::uint32_t cycle = system_->cycles();
+    tia_.poke(address, value, cycle);
+    const bool waits = (address & 0x3f) != vcs::kWsync || lastAccessWasRead();
+    if (waits) system_->incrementCycles(cycle - system_->cycles());
+    if (tia_.stopped()) stop();
+  }
+
+  const char* name() const override { return M6502Low::name(); }
+  void reset() override { M6502Low::reset(); }
+  bool save(ale::stella::Serializer& out) override { return M6502Low::save(out); }
+  bool load(ale::stella::Deserializer& in) override { return M6502Low::load(in); }
+
+ private:
+  void plug(Device* from, Device* to) {
+    for (std::uint16_t page = 0; page < system_->numberOfPages(); ++page) {
+      System::PageAccess access = system_->getPageAccess(page);
+      if (access.device != from) continue;
+      access.device = to;
+      system_->setPageAccess(page, access);
+    }
+  }
+
+  System* system_ = nullptr;
+  vcs::Tia tia_;
+};
+
+// Plays both for so many frames; answers the first frame at which they differ, or -1.
+int play(const std::string& name, int frames, unsigned seed, const vcs::PixelLoops& loops) {
+  Machine stock(rom_path(name)), ours(rom_path(name));
+  if (!stock.sees_every_write()) {
+    std::printf("  %s: its cartridge stands before the TIA\n", name.c_str());
+    return -1;
+  }
+  ours.use(new Processor(loops));
+  std::mt19937 random(seed);
+  int action = 0;
+  float strength = 1.0f;
+  for (int frame = 0; frame < frames; ++frame) {
+    if (random() % 4 == 0) {
+      action = static_cast<int>(random() % 18);
+      strength = static_cast<float>(random() % 1000) / 1000.0f;
+    }
+    if (random() % 900 == 0) {
+      stock.reset();
+      ours.reset();
+    }
+    if (random() % 500 == 0) {
+      exchange_states(ours, stock);
+    }
+    stock.press(action, strength);
+    ours.press(action, strength);
+    stock.console->mediaSource().update();
+    ours.console->mediaSource().update();
+    const SavedState expected(stock), got(ours);
+    if (!(got == expected)) {
+      std::printf("  %s: frame %d differs\n", name.c_str(), frame);
+      return frame;
+    }
+  }
+  return -1;
+}
+
+// Games that between them use everything: VSYNC before the display's end (journey_escape), frames
+// cut short (tic_tac_toe_3d, qbert), PAL (adventure), paddles, playfields rewritten within a line.
+const char* const kSelection[] = {"pong",   "breakout",  "seaquest",         "space_invaders",
+                                  "enduro", "atlantis",  "journey_escape",   "tic_tac_toe_3d",
+                                  "qbert",  "adventure", "montezuma_revenge"};
+
+TEST(a_selection_of_games) {
+  for (const char* name : kSelection) {
+    CHECK(play(name, 300, 1, vcs::best_loops()) == -1);
+    CHECK(play(name, 100, 2, vcs::plain_loops()) == -1);
+  }
+}
+
+TEST(all_games_for_as_long_as_asked) {
+  const char* frames = std::getenv("ACTORMIMIC_TIA_FRAMES");
+  if (frames == nullptr) return;
+  const char* only = std::getenv("ACTORMIMIC_TIA_GAME");
+  const char* seed = std::getenv("ACTORMIMIC_TIA_SEED");
+  std::vector<std::string> names;
+  for (const auto& file : std::filesystem::directory_iterator(ACTORMIMIC_TEST_ROMS))
+    if (file.path().extension() == ".bin") names.push_back(file.path().stem().string());
+  std::sort(names.begin(), names.end());
+  int played = 0;
+  for (const std::string& name : names) {
+    if (only != nullptr && name != only) continue;
+    // ALE itself cannot load these.
+    if (name == "combat" || name == "joust" || name == "maze_craze" || name == "warlords") continue;
+    const int differs =
+        play(name, std::atoi(frames), seed != nullptr ? std::atoi(seed) : 7, vcs::best_loops());
+    CHECK(differs == -1);
+    ++played;
+  }
+  std::printf("  %d games played for %s frames\n", played, frames);
+  CHECK(played > 0);
+}
+
+}  // namespace
