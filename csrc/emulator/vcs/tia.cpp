@@ -4,6 +4,18 @@
 #include "ale/emucore/Sound.hxx"
 
 namespace actormimic::vcs {
+namespace {
+
+constexpr std::uint64_t bit(Register reg) { return std::uint64_t{1} << reg; }
+
+// Registers that do something at each write, whatever they held. Sound is among them, because for
+// ALE's sound it matters when a register was written.
+constexpr std::uint64_t kStrobes = bit(kResp0) | bit(kResp1) | bit(kResm0) | bit(kResm1) |
+                                   bit(kResbl) | bit(kHmove) | bit(kHmclr) | bit(kCxclr) |
+                                   bit(kAudc0) | bit(kAudc1) | bit(kAudf0) | bit(kAudf1) |
+                                   bit(kAudv0) | bit(kAudv1);
+
+}  // namespace
 
 std::uint8_t Tia::peek(std::uint16_t address, std::uint32_t cycle, std::uint8_t data_bus) {
   reach(clock_of(cycle));
@@ -30,7 +42,8 @@ bool Tia::paddle_charged(int n, std::uint32_t cycle) const {
 }
 
 void Tia::write(int reg, std::uint8_t value, std::uint32_t cycle) {
-  rewrite_[reg] = value;  // until one of the functions below knows better
+  // The functions below may know better.
+  rewrite_[reg] = (kStrobes >> reg & 1) != 0 ? kAlways : value;
   switch (reg) {
     case kVsync:
       return vertical_sync(value, clock_of(cycle));
@@ -76,26 +89,19 @@ void Tia::write(int reg, std::uint8_t value, std::uint32_t cycle) {
     case kResmp0:
     case kResmp1:
       return lock_missile(reg - kResmp0, value);
-    // These do something each time.
     case kResp0:
     case kResp1:
-      rewrite_[reg] = kAlways;
       return reset_player(reg - kResp0, cycle);
     case kResm0:
     case kResm1:
-      rewrite_[reg] = kAlways;
       return reset_missile(reg - kResm0, cycle);
     case kResbl:
-      rewrite_[reg] = kAlways;
       return reset_ball(cycle);
     case kHmove:
-      rewrite_[reg] = kAlways;
       return apply_motion(cycle);
     case kHmclr:
-      rewrite_[reg] = kAlways;
       return clear_motion();
     case kCxclr:
-      rewrite_[reg] = kAlways;
       return clear_collisions();
     case kAudc0:
     case kAudc1:
@@ -103,7 +109,6 @@ void Tia::write(int reg, std::uint8_t value, std::uint32_t cycle) {
     case kAudf1:
     case kAudv0:
     case kAudv1:
-      rewrite_[reg] = kAlways;
       return sound_->set(static_cast<std::uint16_t>(reg), value, static_cast<int>(cycle));
     default:  // RSYNC, which nothing emulates, and addresses without a register
       return;
