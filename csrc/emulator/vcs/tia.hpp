@@ -198,7 +198,7 @@ class Tia {
   bool blank_ = false;           // it does on this line
   bool blank_seen_ = false;      // and the beam has moved since
   bool star_field_ = false;      // missile 0 drifts by itself
-  bool moving_ = true;           // a motion register is not zero
+  bool moving_ = true;           // HMOVE has something to move, or to put in its place
   bool line_matters_ = true;     // the end of this line changes the scene
   bool playfield_stale_ = true;
   bool stopped_ = false;
