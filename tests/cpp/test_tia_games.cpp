@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
@@ -15,6 +16,7 @@
 
 using namespace actormimic;
 using ale::stella::System;
+using ale::stella::TIADebug;
 
 namespace {
 
@@ -77,6 +79,7 @@ int play(const std::string& name, int frames, unsigned seed, const vcs::PixelLoo
   std::mt19937 random(seed);
   int action = 0;
   float strength = 1.0f;
+  std::unique_ptr<SavedState> before[2];
   for (int frame = 0; frame < frames; ++frame) {
     if (random() % 4 == 0) {
       action = static_cast<int>(random() % 18);
@@ -86,8 +89,15 @@ int play(const std::string& name, int frames, unsigned seed, const vcs::PixelLoo
       stock.reset();
       ours.reset();
     }
-    if (random() % 500 == 0) {
-      exchange_states(ours, stock);
+    if (random() % 500 == 0) exchange_states(ours, stock);
+    // ALE's own saved states, too, but not within a frame, where ALE writes out of bounds then.
+    if (random() % 100 == 0) {
+      before[0] = std::make_unique<SavedState>(stock);
+      before[1] = std::make_unique<SavedState>(ours);
+    }
+    if (random() % 200 == 0 && before[0] != nullptr && !TIADebug::unfinished(stock.system->tia())) {
+      before[0]->load_machine(stock);
+      before[1]->load_machine(ours);
     }
     stock.press(action, strength);
     ours.press(action, strength);
