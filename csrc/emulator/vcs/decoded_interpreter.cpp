@@ -69,16 +69,20 @@ struct DecodedProcessor : Instructions {
   // Goes on at `target`; false if the program does not show there.
   bool jump(const Program& program, std::uint16_t target) {
     const std::size_t offset = program.offset_of(page(target));
+    return go(program, offset < program.size() ? offset + (target & Bus::kPageMask) : offset,
+              target);
+  }
+  bool go(const Program& program, std::size_t offset, std::uint16_t target) {
     if (offset >= program.size()) return false;
-    next = code + offset + (target & Bus::kPageMask);
-    code_begin = static_cast<std::uint16_t>(target - (next - code));
+    next = code + offset;
+    code_begin = static_cast<std::uint16_t>(target - offset);
     return true;
   }
   // Whether the page behind this one shows what follows in the ROM.
-  bool seam_holds() const {
+  bool seam_holds(const Program& program) const {
     const std::uint16_t here = next_pc();
-    return page(here).directPeekBase + Bus::kPageMask + 1 ==
-           page(here + Bus::kPageMask + 1u).directPeekBase;
+    constexpr unsigned kPageBytes = Bus::kPageMask + 1;
+    return program.offset_of(page(here)) + kPageBytes == program.offset_of(page(here + kPageBytes));
   }
   // Goes on to the last round of a polling loop whose read comes no later than `last`, the loop
   // being 7 cycles and 2 instructions, and its reads happening after 4 cycles.
@@ -150,6 +154,7 @@ bool is_cartridge(unsigned address) { return (address & 0x1000) != 0; }
       &&Seam,
       &&PollTimer,
       &&PollTimerSign,
+      &&PollTimerHigh,
       &&PollTimerFlag,
 #define V(code, mnemonic, mode, cycles) &&mnemonic##_##mode,
       ACTORMIMIC_6502_DOCUMENTED(V) ACTORMIMIC_6502_BY_OPERAND(V)
@@ -162,27 +167,37 @@ bool is_cartridge(unsigned address) { return (address & 0x1000) != 0; }
   std::uint8_t value = 0;
   std::uint8_t data = 0;  // on the data bus
   const void* answered = nullptr;
+  // To take an instruction back before its access: the ticks before it and its length.
+  struct {
+    std::uint64_t ticks;
+    int length;
+  } begun = {0, 0};
   std::uint16_t target = registers.pc;
   bool step_needed = true;
 
-  if (registers.executed() >= limit || !cpu.jump(program, target)) return true;
+  if (registers.executed() >= limit) return true;
+  data = bus.data();
+  if (!cpu.jump(program, target)) goto gone;
   NEXT;
 
 Rare:
   goto leave;
 
 Seam:
-  if (!cpu.seam_holds()) goto leave;
+  if (!cpu.seam_holds(program)) goto leave;
   goto* kHandlers[static_cast<std::size_t>(
       program.handler_at(static_cast<std::size_t>(cpu.next - cpu.code)))];
 
 PollTimerSign:
-  if (bus.riot().timer_at(cpu.cycle() + 4) >= 0x80) goto poll;
+  if (bus.riot().ticks_left(cpu.cycle() + 4) >= 0x80) goto poll;
 PollTimer:
-  cpu.skip_rounds(bus.riot().last_cycle_above_zero(), limit);
+  cpu.skip_rounds(bus.riot().last_cycle_with(1), limit);
+  goto poll;
+PollTimerHigh:
+  cpu.skip_rounds(bus.riot().last_cycle_with(0x80), limit);
   goto poll;
 PollTimerFlag:
-  cpu.skip_rounds(bus.riot().last_cycle_unexpired(), limit);
+  cpu.skip_rounds(bus.riot().last_cycle_with(0), limit);
 poll:
   goto* kHandlers[static_cast<std::size_t>(
       program.handler_at(static_cast<std::size_t>(cpu.next - cpu.code)))];
@@ -201,12 +216,13 @@ poll:
       const unsigned base = cpu.base<Mode::mode>();                       \
       const unsigned address = cpu.address<Mode::mode>(base);             \
       const std::uint8_t* const cell = cpu.readable<Mode::mode>(address); \
-      if (cell == nullptr && is_cartridge(address)) goto leave;           \
+      const std::uint64_t before = cpu.ticks;                             \
       cpu.begin<Mode::mode>(cycles);                                      \
       cpu.pass_carry<Mode::mode>(base, address);                          \
       if (cell == nullptr) {                                              \
         accessed = address;                                               \
         data = DecodedProcessor::on_bus<Mode::mode>(base);                \
+        begun = {before, length(Mode::mode)};                             \
         answered = &&mnemonic##_##mode##_answered;                        \
         goto ask;                                                         \
       }                                                                   \
@@ -230,12 +246,13 @@ poll:
     if (!cpu.pointer_in_ram<Mode::mode>()) goto leave;                        \
     const unsigned address = cpu.address<Mode::mode>(cpu.base<Mode::mode>()); \
     std::uint8_t* const cell = cpu.writable<Mode::mode>(address);             \
-    if (cell == nullptr && is_cartridge(address)) goto leave;                 \
+    const std::uint64_t before = cpu.ticks;                                   \
     cpu.begin<Mode::mode>(cycles);                                            \
     value = cpu.mnemonic();                                                   \
     if (cell == nullptr) {                                                    \
       accessed = address;                                                     \
       cpu.opcode = code;                                                      \
+      begun = {before, length(Mode::mode)};                                   \
       goto tell;                                                              \
     }                                                                         \
     *cell = value;                                                            \
@@ -417,17 +434,32 @@ PLP_Implied:
   NEXT;
 
 ask:
+  if (is_cartridge(accessed)) {
+    const std::uint8_t* const byte = program.hidden_byte(bus, static_cast<std::uint16_t>(accessed));
+    if (byte != nullptr) {
+      value = *byte;
+      goto* answered;
+    }
+    if (!program.is_chip(static_cast<std::uint16_t>(accessed))) goto take_back;
+  }
   value = bus.peek(static_cast<std::uint16_t>(accessed), cpu.cycle(), data);
   goto* answered;
 
 tell:
   {
+    if (is_cartridge(accessed) && !program.is_chip(static_cast<std::uint16_t>(accessed)))
+      goto take_back;
     const std::uint32_t now = cpu.cycle();
     const std::uint32_t then = bus.poke(static_cast<std::uint16_t>(accessed), value, now);
     cpu.ticks += (then - now) * Registers::kCycle;
     if (!bus.stopped()) NEXT;
+    bus.leave_data(value);
     step_needed = false;
+    goto leave;
   }
+take_back:
+  cpu.ticks = begun.ticks;
+  cpu.next -= begun.length;
 leave:
   target = cpu.next_pc();
   cpu.give_back(registers);
@@ -435,6 +467,7 @@ leave:
   return step_needed;
 
 gone:
+  if (cpu.executed() < limit && cpu.go(program, program.hidden_offset(bus, target), target)) NEXT;
   cpu.give_back(registers);
   registers.pc = target;
   bus.leave_data(data);
