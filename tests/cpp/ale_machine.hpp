@@ -77,9 +77,13 @@ struct SavedState {
     ale::stella::TIADebug::save(of.system->tia(), out);
     pictures = out.take();
   }
-  void load(Machine& into) const {
+  // What ALE loads by itself: without the pictures, and the TIA's masks stay where they are.
+  void load_machine(Machine& into) const {
     ale::stella::Deserializer in(machine);
     CHECK(into.system->loadState("md5", in));
+  }
+  void load(Machine& into) const {
+    load_machine(into);
     actormimic::StateReader reader(pictures.data(), pictures.size());
     ale::stella::TIADebug::load(into.system->tia(), reader);
   }

@@ -1,10 +1,11 @@
 // Whole games on our TIA and on ALE's, with ALE's own 6502 and every byte of state compared.
 //
-// ACTORMIMIC_TIA_FRAMES=20000 test_tia_games all plays every ROM for so many frames;
-// ACTORMIMIC_TIA_GAME picks one of them, ACTORMIMIC_TIA_SEED other actions.
+// ACTORMIMIC_TIA_FRAMES=20000 test_tia_games plays every ROM for so many frames, and
+// ACTORMIMIC_TIA_SEED=8 with other actions.
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
@@ -15,6 +16,7 @@
 
 using namespace actormimic;
 using ale::stella::System;
+using ale::stella::TIADebug;
 
 namespace {
 
@@ -77,6 +79,7 @@ int play(const std::string& name, int frames, unsigned seed, const vcs::PixelLoo
   std::mt19937 random(seed);
   int action = 0;
   float strength = 1.0f;
+  std::unique_ptr<SavedState> before[2];
   for (int frame = 0; frame < frames; ++frame) {
     if (random() % 4 == 0) {
       action = static_cast<int>(random() % 18);
@@ -86,8 +89,15 @@ int play(const std::string& name, int frames, unsigned seed, const vcs::PixelLoo
       stock.reset();
       ours.reset();
     }
-    if (random() % 500 == 0) {
-      exchange_states(ours, stock);
+    if (random() % 500 == 0) exchange_states(ours, stock);
+    // ALE's own saved states, too, but not within a frame, where ALE writes out of bounds then.
+    if (random() % 100 == 0) {
+      before[0] = std::make_unique<SavedState>(stock);
+      before[1] = std::make_unique<SavedState>(ours);
+    }
+    if (random() % 200 == 0 && before[0] != nullptr && !TIADebug::unfinished(stock.system->tia())) {
+      before[0]->load_machine(stock);
+      before[1]->load_machine(ours);
     }
     stock.press(action, strength);
     ours.press(action, strength);
@@ -108,34 +118,33 @@ const char* const kSelection[] = {"pong",   "breakout",  "seaquest",         "sp
                                   "enduro", "atlantis",  "journey_escape",   "tic_tac_toe_3d",
                                   "qbert",  "adventure", "montezuma_revenge"};
 
-TEST(a_selection_of_games) {
+std::vector<std::string> all_games() {
+  std::vector<std::string> names;
+  for (const auto& file : std::filesystem::directory_iterator(ACTORMIMIC_TEST_ROMS)) {
+    const std::string name = file.path().stem().string();
+    // ALE itself cannot load these.
+    if (name == "combat" || name == "joust" || name == "maze_craze" || name == "warlords") continue;
+    if (file.path().extension() == ".bin") names.push_back(name);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+TEST(games) {
+  const char* const frames = std::getenv("ACTORMIMIC_TIA_FRAMES");
+  const char* const seed = std::getenv("ACTORMIMIC_TIA_SEED");
+  if (frames != nullptr) {
+    const std::vector<std::string> names = all_games();
+    for (const std::string& name : names)
+      CHECK(play(name, std::atoi(frames), seed != nullptr ? std::atoi(seed) : 7,
+                 vcs::best_loops()) == -1);
+    std::printf("  %zu games played for %s frames\n", names.size(), frames);
+    return;
+  }
   for (const char* name : kSelection) {
     CHECK(play(name, 300, 1, vcs::best_loops()) == -1);
     CHECK(play(name, 100, 2, vcs::plain_loops()) == -1);
   }
-}
-
-TEST(all_games_for_as_long_as_asked) {
-  const char* frames = std::getenv("ACTORMIMIC_TIA_FRAMES");
-  if (frames == nullptr) return;
-  const char* only = std::getenv("ACTORMIMIC_TIA_GAME");
-  const char* seed = std::getenv("ACTORMIMIC_TIA_SEED");
-  std::vector<std::string> names;
-  for (const auto& file : std::filesystem::directory_iterator(ACTORMIMIC_TEST_ROMS))
-    if (file.path().extension() == ".bin") names.push_back(file.path().stem().string());
-  std::sort(names.begin(), names.end());
-  int played = 0;
-  for (const std::string& name : names) {
-    if (only != nullptr && name != only) continue;
-    // ALE itself cannot load these.
-    if (name == "combat" || name == "joust" || name == "maze_craze" || name == "warlords") continue;
-    const int differs =
-        play(name, std::atoi(frames), seed != nullptr ? std::atoi(seed) : 7, vcs::best_loops());
-    CHECK(differs == -1);
-    ++played;
-  }
-  std::printf("  %d games played for %s frames\n", played, frames);
-  CHECK(played > 0);
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 #include "emulator/vcs/processor.hpp"
 
 #include <string_view>
-#include <utility>
 
 #include "emulator/vcs/interpreter.hpp"
 
@@ -12,12 +11,32 @@ using ale::stella::Cartridge;
 using ale::stella::M6502Low;
 using ale::stella::System;
 
-// Cartridges whose getImage() is ROM alone, fixed from power-on, and the bytes that they map at
-// once. Others may keep RAM in it.
-constexpr std::pair<std::string_view, std::size_t> kRomSlices[] = {
-    {"Cartridge2K", 0x800},    {"Cartridge4K", 0x1000},   {"CartridgeF4", 0x1000},
-    {"CartridgeF6", 0x1000},   {"CartridgeF6SC", 0x1000}, {"CartridgeF8", 0x1000},
-    {"CartridgeF8SC", 0x1000}, {"CartridgeE0", 0x400},    {"CartridgeE7", 0x800}};
+// Other kinds may keep RAM in what they call their image, or do more than show it.
+constexpr RomLayout kLayouts[] = {
+    {"Cartridge2K", 0x800, 1, 0, 0, false},
+    {"Cartridge4K", 0x1000, 1, 0, 0, false},
+    {"CartridgeF4", 0x1000, 0xff4, 0xffb, 0, false},
+    {"CartridgeF6", 0x1000, 0xff6, 0xff9, 0, false},
+    {"CartridgeF6SC", 0x1000, 0xff6, 0xff9, 0, false},
+    {"CartridgeF8", 0x1000, 0xff8, 0xff9, 0, false},
+    {"CartridgeF8SC", 0x1000, 0xff8, 0xff9, 0, false},
+    {"CartridgeE0", 0x400, 0xfe0, 0xff7, 0, false},
+    {"CartridgeE7", 0x800, 0xfe0, 0xfeb, 0, false},
+    {"CartridgeFE", 0x1000, 1, 0, 0, true},
+    // Every access to its last page moves its random numbers on.
+    {"CartridgeDPC", 0x1000, 0xfc0, 0xfff, 0x80, false},
+};
+
+// The ROM as the page table shows it. (The DPC's image is a copy.)
+const std::uint8_t* rom_of(System& system, Cartridge& cartridge, const RomLayout& layout,
+                           int& size) {
+  const std::uint8_t* image = cartridge.getImage(size);
+  if (layout.chip_end == 0) return image;
+  constexpr std::uint16_t kShown = 0x1100;
+  size = cartridge.bankCount() * static_cast<int>(layout.slice);
+  return system.getPageAccess(kShown >> Bus::kPageShift).directPeekBase - (kShown & 0xfff) -
+         cartridge.bank() * static_cast<int>(layout.slice);
+}
 
 }  // namespace
 
@@ -34,11 +53,11 @@ bool Processor::install_in(System& system) {
 
 Processor::Processor(const M6502Low& stock, System& system, Cartridge& cartridge)
     : M6502Low(stock), bus_(system) {
-  for (const auto& [name, slice] : kRomSlices) {
-    if (name != cartridge.name()) continue;
+  for (const RomLayout& layout : kLayouts) {
+    if (std::string_view(layout.cartridge) != cartridge.name()) continue;
     int size = 0;
-    const std::uint8_t* image = cartridge.getImage(size);
-    program_ = std::make_unique<Program>(image, static_cast<std::size_t>(size), slice);
+    const std::uint8_t* rom = rom_of(system, cartridge, layout, size);
+    program_ = std::make_unique<Program>(rom, static_cast<std::size_t>(size), layout);
   }
 }
 

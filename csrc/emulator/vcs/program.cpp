@@ -34,37 +34,56 @@ constexpr Table kByOperand = by_operand();
 
 bool is_riot_timer(std::uint16_t address) { return (address & 0x1284) == 0x0284; }
 
+constexpr std::size_t kNoOffset = ~std::size_t{0};
+
 }  // namespace
 
-Program::Program(const std::uint8_t* image, std::size_t size, std::size_t slice)
-    : image_(image), size_(size), slice_(slice) {
+Program::Program(const std::uint8_t* rom, std::size_t size, const RomLayout& layout)
+    : rom_(rom), size_(size), layout_(layout) {
   code_.reserve(size);
   for (std::size_t offset = 0; offset < size; ++offset) code_.push_back(decode(offset));
 }
 
-Handler Program::handler_at(std::size_t offset) const {
-  return kDocumented[image_[offset]].handler;
+Handler Program::handler_at(std::size_t offset) const { return kDocumented[rom_[offset]].handler; }
+
+bool Program::is_hotspot(std::size_t offset) const {
+  const std::size_t place = offset & 0xfff;
+  return place >= layout_.first_hotspot && place <= layout_.last_hotspot;
 }
 
-std::size_t Program::end_of_piece(std::size_t offset) const {
-  const std::size_t slice = offset / slice_ * slice_;
-  const std::size_t last_page = slice + slice_ - (Bus::kPageMask + 1);
-  return offset < last_page ? last_page : slice + slice_;
+std::size_t Program::hidden_offset(const Bus& bus, std::uint16_t address) const {
+  if ((address & 0x1000) == 0) return kNoOffset;
+  if (layout_.bank_by_address) return (address & 0xfff) + ((address & 0x2000) != 0 ? 0 : 0x1000);
+  // The page of the hotspots goes on where the one before it ends.
+  constexpr unsigned kPageBytes = Bus::kPageMask + 1;
+  constexpr unsigned kLastPage = 0x2000 - kPageBytes;
+  if ((address & Bus::kAddressMask) < kLastPage) return kNoOffset;
+  const std::size_t before = offset_of(bus.page(kLastPage - kPageBytes));
+  if (before >= size()) return kNoOffset;
+  return before + kPageBytes + (address & Bus::kPageMask);
+}
+
+const std::uint8_t* Program::hidden_byte(const Bus& bus, std::uint16_t address) const {
+  const std::size_t offset = hidden_offset(bus, address);
+  return offset >= size() || is_hotspot(address) ? nullptr : rom_ + offset;
 }
 
 Decoded Program::decode(std::size_t offset) const {
-  const std::uint8_t opcode = image_[offset];
+  const std::uint8_t opcode = rom_[offset];
   Entry entry = kDocumented[opcode];
   if (entry.handler == Handler::Rare) return {Handler::Rare, 0};
   const std::size_t end = offset + static_cast<std::size_t>(length(entry.mode));
-  const auto byte = [&](std::size_t at) { return at < size_ ? image_[at] : 0; };
+  for (std::size_t at = offset; at < end; ++at) {
+    if (is_hotspot(at)) return {Handler::Rare, 0};
+  }
+  const auto byte = [&](std::size_t at) { return at < size_ ? rom_[at] : 0; };
   auto operand = static_cast<std::uint16_t>(byte(offset + 1));
   if (length(entry.mode) == 3) operand |= static_cast<std::uint16_t>(byte(offset + 2) << 8);
   if (entry.mode == Mode::Relative) {
     operand = static_cast<std::uint16_t>(static_cast<std::int8_t>(operand));
-    // Slices begin at even addresses of 256 bytes, so the ROM tells what crosses one.
+    // Slices begin at multiples of 256, so the ROM tells which branches cross one.
     const std::size_t target = end + static_cast<std::size_t>(static_cast<std::int16_t>(operand));
-    if (target / 256 == end / 256 && end_of_piece(target) == end_of_piece(offset))
+    if (target / 256 == end / 256 && end_of_slice(target) == end_of_slice(offset))
       entry = kByOperand[opcode];
   }
   if (entry.mode == Mode::Zero && operand >= 0x80) entry = kByOperand[opcode];
@@ -72,7 +91,7 @@ Decoded Program::decode(std::size_t offset) const {
     const Handler poll = poll_at(offset, operand);
     if (poll != Handler::Rare) entry.handler = poll;
   }
-  if (end >= end_of_piece(offset)) entry.handler = Handler::Seam;
+  if (end >= end_of_slice(offset)) entry.handler = Handler::Seam;
   return {entry.handler, operand};
 }
 
@@ -80,15 +99,17 @@ Decoded Program::decode(std::size_t offset) const {
 Handler Program::poll_at(std::size_t offset, std::uint16_t operand) const {
   constexpr std::size_t kLoopBytes = 5;
   constexpr std::uint8_t kBit = 0x2c, kLdy = 0xac, kLda = 0xad, kLdx = 0xae;
-  constexpr std::uint8_t kBpl = 0x10, kBne = 0xd0, kBack = 0xfb;
+  constexpr std::uint8_t kBpl = 0x10, kBmi = 0x30, kBne = 0xd0, kBack = 0xfb;
   const std::size_t end = offset + kLoopBytes;
-  if (end >= end_of_piece(offset) || end / 256 != offset / 256) return Handler::Rare;
-  const std::uint8_t opcode = image_[offset];
+  if (end >= end_of_slice(offset) || end / 256 != offset / 256) return Handler::Rare;
+  if (is_hotspot(offset + 3) || is_hotspot(offset + 4)) return Handler::Rare;
+  const std::uint8_t opcode = rom_[offset], branch = rom_[offset + 3];
   const bool loads = opcode == kLda || opcode == kLdx || opcode == kLdy;
-  if (image_[offset + 4] != kBack || (!loads && opcode != kBit)) return Handler::Rare;
+  if (rom_[offset + 4] != kBack || (!loads && opcode != kBit)) return Handler::Rare;
   const bool flag = (operand & 1) != 0;
-  if (image_[offset + 3] == kBpl) return flag ? Handler::PollTimerFlag : Handler::PollTimerSign;
-  if (image_[offset + 3] == kBne && loads && !flag) return Handler::PollTimer;
+  if (branch == kBpl) return flag ? Handler::PollTimerFlag : Handler::PollTimerSign;
+  if (branch == kBmi && !flag) return Handler::PollTimerHigh;
+  if (branch == kBne && loads && !flag) return Handler::PollTimer;
   return Handler::Rare;
 }
 

@@ -17,7 +17,8 @@ enum class Handler : std::uint16_t {
   Seam,           // ends where the ROM may go on elsewhere than the program
   PollTimer,      // LDA, LDX or LDY INTIM and a BNE back to it
   PollTimerSign,  // LDA, LDX, LDY or BIT INTIM and a BPL back to it
-  PollTimerFlag,  // the same with TIMINT
+  PollTimerHigh,  // the same and a BMI
+  PollTimerFlag,  // the same with TIMINT and a BPL
 #define V(opcode, mnemonic, mode, cycles) mnemonic##_##mode,
   ACTORMIMIC_6502_DOCUMENTED(V) ACTORMIMIC_6502_BY_OPERAND(V)
 #undef V
@@ -28,11 +29,21 @@ struct Decoded {
   std::uint16_t operand;  // one or two bytes; of a branch the distance to its target, signed
 };
 
+// A cartridge whose ROM can be decoded: one that stays what it is from power-on.
+struct RomLayout {
+  const char* cartridge;  // ALE's name
+  std::size_t slice;      // so many bytes are mapped in one piece
+  // Accesses to these places of the last page switch banks; none if the first lies behind the last.
+  std::uint16_t first_hotspot, last_hotspot;
+  // Addresses from the cartridge's first up to here belong to a chip of its own.
+  std::uint16_t chip_end;
+  bool bank_by_address;  // address line 13 chooses the bank, and no page is ever memory to ALE
+};
+
 class Program {
  public:
-  // `image` is the ROM, which must not change. It is mapped in slices of `slice` bytes, whose last
-  // page may be another chip's.
-  Program(const std::uint8_t* image, std::size_t size, std::size_t slice);
+  // The ROM must not change and outlive the program.
+  Program(const std::uint8_t* rom, std::size_t size, const RomLayout& layout);
 
   const Decoded* begin() const { return code_.data(); }
   // How to execute the instruction at `offset` whatever its place.
@@ -40,19 +51,29 @@ class Program {
   // The place in the ROM that `page` shows at its first address; size() or more: none.
   std::size_t offset_of(const Bus::Page& page) const {
     return reinterpret_cast<std::uintptr_t>(page.directPeekBase) -
-           reinterpret_cast<std::uintptr_t>(image_);
+           reinterpret_cast<std::uintptr_t>(rom_);
   }
   std::size_t size() const { return code_.size(); }
+
+  // The same for an address in a page that ALE asks the cartridge for, although only some places in
+  // it do more than show the ROM; instructions that touch those are Rare.
+  std::size_t hidden_offset(const Bus& bus, std::uint16_t address) const;
+  // The byte at such an address, null if reading it does more.
+  const std::uint8_t* hidden_byte(const Bus& bus, std::uint16_t address) const;
+  // Whether `address` is a chip's in the cartridge, which can be asked without switching banks.
+  bool is_chip(std::uint16_t address) const { return (address & 0xfff) < layout_.chip_end; }
 
  private:
   Decoded decode(std::size_t offset) const;
   Handler poll_at(std::size_t offset, std::uint16_t operand) const;
-  // The ROM from `offset` to here is one piece wherever it is mapped.
-  std::size_t end_of_piece(std::size_t offset) const;
+  std::size_t end_of_slice(std::size_t offset) const {
+    return (offset / layout_.slice + 1) * layout_.slice;
+  }
+  bool is_hotspot(std::size_t offset) const;
 
-  const std::uint8_t* image_;
+  const std::uint8_t* rom_;
   std::size_t size_;
-  std::size_t slice_;
+  RomLayout layout_;
   std::vector<Decoded> code_;
 };
 

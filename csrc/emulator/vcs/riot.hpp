@@ -29,16 +29,17 @@ class Riot {
     }
   }
 
-  // For polling loops. The last cycle at which INTIM reads 1 or more, and at which TIMINT has not
-  // reported the end yet. Until then a read changes nothing.
-  std::int32_t last_cycle_above_zero() const {
-    return set_cycle() + (static_cast<std::int32_t>(chip_.*reveal(Timer{})) - 1) * (1 << shift());
+  // For polling loops: the last cycle at which so many ticks are left; INTIM reads them, TIMINT
+  // nothing yet, and no read changes anything.
+  std::int32_t last_cycle_with(int ticks) const {
+    return set_cycle() +
+           (static_cast<std::int32_t>(chip_.*reveal(Timer{})) - ticks) * (1 << shift());
   }
-  std::int32_t last_cycle_unexpired() const {
-    return set_cycle() + static_cast<std::int32_t>(chip_.*reveal(Timer{}) << shift());
+  // Less than 0 from the end on.
+  int ticks_left(std::uint32_t cycle) const {
+    return static_cast<int>(chip_.*reveal(Timer{})) -
+           static_cast<int>(since_set(cycle) >> shift()) - 1;
   }
-  // What INTIM reads up to last_cycle_above_zero(); 0 or less later.
-  int timer_at(std::uint32_t cycle) const { return ticks_left(cycle); }
 
  private:
   static constexpr std::uint32_t kShifts[] = {0, 3, 6, 10};  // cycles per tick: 1, 8, 64, 1024
@@ -47,10 +48,6 @@ class Riot {
   std::uint32_t shift() const { return chip_.*reveal(TimerShift{}); }
   std::uint32_t since_set(std::uint32_t cycle) const {
     return cycle - 1 - static_cast<std::uint32_t>(set_cycle());
-  }
-  int ticks_left(std::uint32_t cycle) const {
-    return static_cast<int>(chip_.*reveal(Timer{})) -
-           static_cast<int>(since_set(cycle) >> shift()) - 1;
   }
   std::uint8_t expired(std::uint32_t cycle);
   void set(std::uint8_t value, std::uint32_t shift, std::uint32_t cycle);

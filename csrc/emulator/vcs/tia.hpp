@@ -39,14 +39,11 @@ class Tia {
   // halts only in a read; that is for the processor to know.)
   void poke(std::uint16_t address, std::uint8_t value, std::uint32_t& cycle) {
     const int reg = address & 0x3f;
-    if (static_cast<std::int32_t>(cycle) < attention_) {
-      // Much of what programs write is there already, and much of the rest waits for a line's end.
-      if (rewrite_[reg] == value) return reach(clock_of(cycle) + delay(reg, cycle));
-      if (reg == kWsync) {
-        reach(clock_of(cycle));
-        return wait_for_line(cycle);
-      }
-    }
+    reach(clock_of(cycle) + delay(reg, cycle));
+    if (static_cast<std::int32_t>(cycle) >= attention_) attend(cycle);
+    // Much of what programs write is there already, and much of the rest waits for a line's end.
+    if (rewrite_[reg] == value) return;
+    if (reg == kWsync) return wait_for_line(cycle);
     write(reg, value, cycle);
   }
 
@@ -105,13 +102,19 @@ class Tia {
     return (cycle - start_cycle_) % kLineCycles;
   }
 
-  // tia_registers.cpp
+  // tia.cpp
+  void write(int reg, std::uint8_t value, std::uint32_t cycle);
+  void attend(std::uint32_t cycle);
+  void follow_beam();
   bool paddle_charged(int n, std::uint32_t cycle) const;
-  void write(int reg, std::uint8_t value, std::uint32_t& cycle);
-  void attend();
+
+  // tia_registers.cpp
   void vertical_sync(std::uint8_t value, int clock);
   void vertical_blank(std::uint8_t value, std::uint32_t cycle);
-  void color(int reg, std::uint8_t value);
+  void player_color(int n, std::uint8_t value);
+  void playfield_color(std::uint8_t value);
+  void background_color(std::uint8_t value);
+  void clear_collisions();
   void control_playfield(std::uint8_t value, std::uint32_t cycle);
   void playfield(int reg, std::uint8_t value);
 
@@ -195,7 +198,7 @@ class Tia {
   bool blank_ = false;           // it does on this line
   bool blank_seen_ = false;      // and the beam has moved since
   bool star_field_ = false;      // missile 0 drifts by itself
-  bool moving_ = true;           // a motion register is not zero
+  bool moving_ = true;           // HMOVE has something to move, or to put in its place
   bool line_matters_ = true;     // the end of this line changes the scene
   bool playfield_stale_ = true;
   bool stopped_ = false;

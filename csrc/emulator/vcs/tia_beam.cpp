@@ -137,7 +137,11 @@ void Tia::expand_playfield() {
 void Tia::blank_after_motion(int from, int to, std::uint8_t* row) {
   if (from >= kMotionBlank) return;
   note_blank(std::min(to, 0));
-  if (to > 0) std::memset(row + from, 0, static_cast<std::size_t>(kMotionBlank - from));
+  if (from == 0) {
+    std::memset(row, 0, kMotionBlank);  // of a length that the compiler knows
+  } else {
+    std::memset(row + from, 0, static_cast<std::size_t>(kMotionBlank - from));
+  }
   if (to >= kMotionBlank) blank_ = false;
 }
 

@@ -16,36 +16,43 @@ using actormimic::vcs::MaskPlace;
 using actormimic::vcs::ObjectMasks;
 
 // ALE's mask tables hold four copies of a row, each a pixel further right, so that it can read four
-// masks at once; its pointers tell the row, the copy and how far into it. [copies][rows][320]
+// masks at once; its pointers tell the row, the copy and how far into it: [copies][rows][320].
 constexpr int kAleRow = 2 * kPixels;
 
-struct AleMask {
-  int row;
-  int position;
+// Which of our rows a table begins with, and how many it has.
+struct Rows {
+  int first, count;
 };
+constexpr Rows kPlayerRows{0, ObjectMasks::kFirstMissile};
+constexpr Rows kMissileRows{ObjectMasks::kFirstMissile, ObjectMasks::kModes * ObjectMasks::kSizes};
+constexpr Rows kBallRows{ObjectMasks::kFirstMissile, ObjectMasks::kSizes};
 
-AleMask find(const std::uint8_t* mask, const void* table, int rows) {
-  const auto offset = static_cast<int>(mask - static_cast<const std::uint8_t*>(table));
-  const int row = offset / kAleRow;
+template <typename Table>
+MaskPlace place_of(const std::uint8_t* mask, const Table& table, Rows rows) {
+  const auto* const begin = reinterpret_cast<const std::uint8_t*>(&table);
+  if (mask < begin || mask >= begin + sizeof table) return kNowhere;  // in the disabled one
+  const auto offset = static_cast<int>(mask - begin);
+  const int row = offset / kAleRow % rows.count, copy = offset / kAleRow / rows.count;
   // A damaged saved state may point anywhere in the table.
-  return {row % rows, std::max(kPixels - offset % kAleRow + row / rows, 0)};
+  const int position = std::max(kPixels - offset % kAleRow + copy, 0);
+  return static_cast<MaskPlace>((rows.first + row) * ObjectMasks::kRow + kPixels - position);
 }
 
-const std::uint8_t* mask_at(AleMask mask, const void* table, int rows) {
-  const int copy = mask.position & 3;
-  return static_cast<const std::uint8_t*>(table) + (copy * rows + mask.row) * kAleRow + kPixels -
-         (mask.position - copy);
+template <typename Table, typename Disabled>
+const std::uint8_t* mask_at(MaskPlace place, const Table& table, Rows rows,
+                            const Disabled& disabled) {
+  if (place == kNowhere) return disabled;
+  const int row = place / ObjectMasks::kRow - rows.first;
+  const int position = kPixels - place % ObjectMasks::kRow, copy = position & 3;
+  return reinterpret_cast<const std::uint8_t*>(&table) + (copy * rows.count + row) * kAleRow +
+         kPixels - (position - copy);
 }
 
-// The same for ours.
-AleMask find(MaskPlace place, int first_row) {
-  return {place / ObjectMasks::kRow - first_row, kPixels - place % ObjectMasks::kRow};
+// ALE trusts its saved states, and so would our tables be read out of bounds.
+std::int16_t checked(std::int16_t position) {
+  return 0 <= position && position < kPixels ? position : std::int16_t{0};
 }
-
-MaskPlace place_of(AleMask mask, int first_row) {
-  return static_cast<MaskPlace>((mask.row + first_row) * ObjectMasks::kRow + kPixels -
-                                mask.position);
-}
+std::uint8_t checked_motion(std::int8_t motion) { return static_cast<std::uint8_t>(motion & 15); }
 
 }  // namespace
 
@@ -94,42 +101,34 @@ void TIADebug::lend(TIA& tia, actormimic::vcs::Tia& to) {
   to.star_field_ = tia.myM0CosmicArkMotionEnabled;
   to.star_counter_ = tia.myM0CosmicArkCounter;
 
-  to.player_[0] = {tia.myGRP0,  tia.myDGRP0,  tia.myNUSIZ0, static_cast<std::uint8_t>(tia.myHMP0),
-                   tia.myREFP0, tia.myVDELP0, tia.myPOSP0,  0};
-  to.player_[1] = {tia.myGRP1,  tia.myDGRP1,  tia.myNUSIZ1, static_cast<std::uint8_t>(tia.myHMP1),
-                   tia.myREFP1, tia.myVDELP1, tia.myPOSP1,  0};
-  const auto missile_place = [&](const std::uint8_t* mask) {
-    const std::uint8_t* const disabled = TIA::ourDisabledMaskTable;
-    if (mask >= disabled && mask < disabled + sizeof TIA::ourDisabledMaskTable) return kNowhere;
-    constexpr int kRows = ObjectMasks::kModes * ObjectMasks::kSizes;
-    return place_of(find(mask, TIA::ourMissleMaskTable, kRows), ObjectMasks::kFirstMissile);
-  };
+  to.player_[0] = {tia.myGRP0,  tia.myDGRP0,  tia.myNUSIZ0,         checked_motion(tia.myHMP0),
+                   tia.myREFP0, tia.myVDELP0, checked(tia.myPOSP0), 0};
+  to.player_[1] = {tia.myGRP1,  tia.myDGRP1,  tia.myNUSIZ1,         checked_motion(tia.myHMP1),
+                   tia.myREFP1, tia.myVDELP1, checked(tia.myPOSP1), 0};
   to.missile_[0] = {tia.myENAM0,
                     tia.myRESMP0,
-                    static_cast<std::uint8_t>(tia.myHMM0),
-                    tia.myPOSM0,
+                    checked_motion(tia.myHMM0),
+                    checked(tia.myPOSM0),
                     0,
-                    missile_place(tia.myCurrentM0Mask)};
+                    place_of(tia.myCurrentM0Mask, TIA::ourMissleMaskTable, kMissileRows)};
   to.missile_[1] = {tia.myENAM1,
                     tia.myRESMP1,
-                    static_cast<std::uint8_t>(tia.myHMM1),
-                    tia.myPOSM1,
+                    checked_motion(tia.myHMM1),
+                    checked(tia.myPOSM1),
                     0,
-                    missile_place(tia.myCurrentM1Mask)};
+                    place_of(tia.myCurrentM1Mask, TIA::ourMissleMaskTable, kMissileRows)};
   to.ball_ = {tia.myENABL,
               tia.myDENABL,
               tia.myVDELBL,
-              static_cast<std::uint8_t>(tia.myHMBL),
-              tia.myPOSBL,
+              checked_motion(tia.myHMBL),
+              checked(tia.myPOSBL),
               0,
-              place_of(find(tia.myCurrentBLMask, TIA::ourBallMaskTable, ObjectMasks::kSizes),
-                       ObjectMasks::kFirstMissile)};
+              place_of(tia.myCurrentBLMask, TIA::ourBallMaskTable, kBallRows)};
 
   actormimic::vcs::Scene& scene = to.scene_;
-  constexpr int kPlayerRows = 2 * ObjectMasks::kModes;
-  scene.player[0] = place_of(find(tia.myCurrentP0Mask, TIA::ourPlayerMaskTable, kPlayerRows), 0);
-  scene.player[1] = place_of(find(tia.myCurrentP1Mask, TIA::ourPlayerMaskTable, kPlayerRows), 0);
-  scene.objects = tia.myEnabledObjects;
+  scene.player[0] = place_of(tia.myCurrentP0Mask, TIA::ourPlayerMaskTable, kPlayerRows);
+  scene.player[1] = place_of(tia.myCurrentP1Mask, TIA::ourPlayerMaskTable, kPlayerRows);
+  scene.objects = tia.myEnabledObjects & 0x3f;
   scene.missile[0] = (scene.objects & TIA::myM0Bit) != 0 ? to.missile_[0].place : kNowhere;
   scene.missile[1] = (scene.objects & TIA::myM1Bit) != 0 ? to.missile_[1].place : kNowhere;
   scene.ball = (scene.objects & TIA::myBLBit) != 0 ? to.ball_.place : kNowhere;
@@ -200,11 +199,7 @@ void TIADebug::take_back(TIA& tia, const actormimic::vcs::Tia& from) {
   tia.myPOSP0 = player0.position;
   tia.myPOSP1 = player1.position;
 
-  const auto missile_mask = [](MaskPlace place) -> const std::uint8_t* {
-    if (place == kNowhere) return TIA::ourDisabledMaskTable;
-    constexpr int kRows = ObjectMasks::kModes * ObjectMasks::kSizes;
-    return mask_at(find(place, ObjectMasks::kFirstMissile), TIA::ourMissleMaskTable, kRows);
-  };
+  const auto& disabled = TIA::ourDisabledMaskTable;
   const auto& [missile0, missile1] = from.missile_;
   tia.myENAM0 = missile0.enabled;
   tia.myENAM1 = missile1.enabled;
@@ -214,21 +209,19 @@ void TIADebug::take_back(TIA& tia, const actormimic::vcs::Tia& from) {
   tia.myHMM1 = static_cast<std::int8_t>(missile1.motion);
   tia.myPOSM0 = missile0.position;
   tia.myPOSM1 = missile1.position;
-  tia.myCurrentM0Mask = missile_mask(missile0.place);
-  tia.myCurrentM1Mask = missile_mask(missile1.place);
+  tia.myCurrentM0Mask = mask_at(missile0.place, TIA::ourMissleMaskTable, kMissileRows, disabled);
+  tia.myCurrentM1Mask = mask_at(missile1.place, TIA::ourMissleMaskTable, kMissileRows, disabled);
 
   tia.myENABL = from.ball_.enabled;
   tia.myDENABL = from.ball_.delayed;
   tia.myVDELBL = from.ball_.vertical_delay;
   tia.myHMBL = static_cast<std::int8_t>(from.ball_.motion);
   tia.myPOSBL = from.ball_.position;
-  tia.myCurrentBLMask = mask_at(find(from.ball_.place, ObjectMasks::kFirstMissile),
-                                TIA::ourBallMaskTable, ObjectMasks::kSizes);
+  tia.myCurrentBLMask = mask_at(from.ball_.place, TIA::ourBallMaskTable, kBallRows, disabled);
 
   const actormimic::vcs::Scene& scene = from.scene_;
-  constexpr int kPlayerRows = 2 * ObjectMasks::kModes;
-  tia.myCurrentP0Mask = mask_at(find(scene.player[0], 0), TIA::ourPlayerMaskTable, kPlayerRows);
-  tia.myCurrentP1Mask = mask_at(find(scene.player[1], 0), TIA::ourPlayerMaskTable, kPlayerRows);
+  tia.myCurrentP0Mask = mask_at(scene.player[0], TIA::ourPlayerMaskTable, kPlayerRows, disabled);
+  tia.myCurrentP1Mask = mask_at(scene.player[1], TIA::ourPlayerMaskTable, kPlayerRows, disabled);
   tia.myEnabledObjects = scene.objects;
   tia.myCurrentGRP0 = scene.graphics[0];
   tia.myCurrentGRP1 = scene.graphics[1];

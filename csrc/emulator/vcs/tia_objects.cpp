@@ -170,7 +170,6 @@ void Tia::clear_motion() {
   player_[0].motion = player_[1].motion = 0;
   missile_[0].motion = missile_[1].motion = 0;
   ball_.motion = 0;
-  moving_ = false;
   for (int reg = kHmp0; reg <= kHmbl; ++reg) rewrite_[reg] = 0;
 }
 
@@ -241,6 +240,8 @@ void Tia::apply_motion(std::uint32_t cycle) {
     place_missile(n, wrapped(missile_[n].position + moves[missile_[n].motion]));
   }
   place_ball(wrapped(ball_.position + moves[ball_.motion]));
+  moving_ = (player_[0].motion | player_[1].motion | missile_[0].motion | missile_[1].motion |
+             ball_.motion) != 0;
   star_field_ = false;
   watch();
 }

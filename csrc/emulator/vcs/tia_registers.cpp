@@ -1,133 +1,7 @@
-// Reads and writes of the TIA's registers, but for those that move and shape the objects.
-#include "ale/emucore/Sound.hxx"
+// The registers of the whole picture: synchronization, colors, playfield, collisions.
 #include "emulator/vcs/tia.hpp"
 
 namespace actormimic::vcs {
-
-std::uint8_t Tia::peek(std::uint16_t address, std::uint32_t cycle, std::uint8_t data_bus) {
-  reach(clock_of(cycle));
-  if (static_cast<std::int32_t>(cycle) >= attention_) attend();
-  const std::uint8_t noise = data_bus & 0x3f;
-  const int reg = address & 0x0f;
-  if (reg < 8) {
-    draw();
-    // Two latches a register; CXBLPF has only D7, so the last register's two sit one bit lower.
-    const int latch = reg == 7 ? 13 : 2 * reg;
-    const bool d7 = (collisions_ >> latch & 1) != 0;
-    const bool d6 = reg != 6 && (collisions_ >> (latch + 1) & 1) != 0;
-    return static_cast<std::uint8_t>((d7 ? 0x80 : 0) | (d6 ? 0x40 : 0) | noise);
-  }
-  const bool high = reg < 12 ? paddle_charged(reg - 8, cycle) : reg < 14 && trigger_up_[reg - 12];
-  return static_cast<std::uint8_t>((high ? 0x80 : 0) | noise);
-}
-
-bool Tia::paddle_charged(int n, std::uint32_t cycle) const {
-  const std::uint32_t needed = charge_[n];
-  if (needed == kShorted) return true;
-  if (needed == kOpen || dumped_) return false;
-  return cycle > static_cast<std::uint32_t>(dump_end_) + needed;
-}
-
-void Tia::write(int reg, std::uint8_t value, std::uint32_t& cycle) {
-  const int clock = clock_of(cycle);
-  reach(clock + delay(reg, cycle));
-  if (static_cast<std::int32_t>(cycle) >= attention_) {
-    attend();
-    if (clock >= 3 * last_cycle_) stopped_ = true;
-    if (rewrite_[reg] == value) return;
-  }
-  rewrite_[reg] = value;  // until one of the functions below knows better
-  switch (reg) {
-    case kVsync:
-      return vertical_sync(value, clock);
-    case kVblank:
-      return vertical_blank(value, cycle);
-    case kNusiz0:
-    case kNusiz1:
-      return number_and_size(reg - kNusiz0, value);
-    case kColup0:
-    case kColup1:
-    case kColupf:
-    case kColubk:
-      return color(reg, value);
-    case kCtrlpf:
-      return control_playfield(value, cycle);
-    case kRefp0:
-    case kRefp1:
-      return reflect(reg - kRefp0, value);
-    case kPf0:
-    case kPf1:
-    case kPf2:
-      return playfield(reg, value);
-    case kGrp0:
-    case kGrp1:
-      return player_graphics(reg - kGrp0, value);
-    case kEnam0:
-    case kEnam1:
-      return enable_missile(reg - kEnam0, value);
-    case kEnabl:
-      return enable_ball(value);
-    case kHmp0:
-    case kHmp1:
-    case kHmm0:
-    case kHmm1:
-    case kHmbl:
-      return motion(reg, value, clock);
-    case kVdelp0:
-    case kVdelp1:
-    case kVdelbl:
-      return vertical_delay(reg, value);
-    case kResmp0:
-    case kResmp1:
-      return lock_missile(reg - kResmp0, value);
-    // The others do something each time.
-    case kWsync:
-      rewrite_[reg] = kAlways;
-      return wait_for_line(cycle);
-    case kResp0:
-    case kResp1:
-      rewrite_[reg] = kAlways;
-      return reset_player(reg - kResp0, cycle);
-    case kResm0:
-    case kResm1:
-      rewrite_[reg] = kAlways;
-      return reset_missile(reg - kResm0, cycle);
-    case kResbl:
-      rewrite_[reg] = kAlways;
-      return reset_ball(cycle);
-    case kHmove:
-      rewrite_[reg] = kAlways;
-      return apply_motion(cycle);
-    case kHmclr:
-      rewrite_[reg] = kAlways;
-      return clear_motion();
-    case kCxclr:
-      rewrite_[reg] = kAlways;
-      draw();
-      collisions_ = 0;
-      return;
-    case kAudc0:
-    case kAudc1:
-    case kAudf0:
-    case kAudf1:
-    case kAudv0:
-    case kAudv1:
-      rewrite_[reg] = kAlways;
-      return sound_->set(static_cast<std::uint16_t>(reg), value, static_cast<int>(cycle));
-    default:  // RSYNC, which nothing emulates, and addresses without a register
-      return;
-  }
-}
-
-// Accesses that must not be passed over.
-void Tia::attend() {
-  if (star_field_) draw();
-  if (!awaits_beam() || reached_ <= motion_reached_) return;
-  const int first_pixel = line_end_ - kPixels;
-  if (reached_ > first_pixel) return draw_due();
-  // Within the horizontal blank nothing is drawn, but how far the beam has come must be noted.
-  if (reached_ > display_start_) note_blank(reached_ - first_pixel);
-}
 
 void Tia::vertical_sync(std::uint8_t value, int clock) {
   vsync_ = value;
@@ -154,18 +28,32 @@ void Tia::vertical_blank(std::uint8_t value, std::uint32_t cycle) {
   vblank_ = value;
 }
 
-void Tia::color(int reg, std::uint8_t value) {
+void Tia::player_color(int n, std::uint8_t value) {
   const std::uint8_t shade = (value & 0xfe) | color_loss_;
-  std::uint8_t* const colors[] = {&scene_.player_color[0], &scene_.player_color[1],
-                                  &scene_.playfield_color, &scene_.background};
+  if (scene_.player_color[n] == shade) return;
   // A playfield in score mode shows the players' colors.
   const int score = (scene_.control & kScore) != 0 ? kPlayfield : 0;
-  const int users[] = {kPlayer0 | kMissile0 | score, kPlayer1 | kMissile1 | score,
-                       kPlayfield | kBall, 0xff};
-  const int which = reg - kColup0;
-  if (*colors[which] == shade) return;
-  if (reg == kColubk || shows(users[which])) draw();
-  *colors[which] = shade;
+  if (shows((n == 0 ? kPlayer0 | kMissile0 : kPlayer1 | kMissile1) | score)) draw();
+  scene_.player_color[n] = shade;
+}
+
+void Tia::playfield_color(std::uint8_t value) {
+  const std::uint8_t shade = (value & 0xfe) | color_loss_;
+  if (scene_.playfield_color == shade) return;
+  if (shows(kPlayfield | kBall)) draw();
+  scene_.playfield_color = shade;
+}
+
+void Tia::background_color(std::uint8_t value) {
+  const std::uint8_t shade = (value & 0xfe) | color_loss_;
+  if (scene_.background == shade) return;
+  draw();
+  scene_.background = shade;
+}
+
+void Tia::clear_collisions() {
+  draw();
+  collisions_ = 0;
 }
 
 void Tia::control_playfield(std::uint8_t value, std::uint32_t cycle) {
