@@ -16,6 +16,7 @@ from actormimic.paper_scores import (
     by_kind,
     expert_networks,
     network_score,
+    still_training,
     transfers,
 )
 from actormimic.paper_tables import amn_runs, table1_scores
@@ -126,6 +127,7 @@ def _training_curves(group: Group, name: str, path: Path) -> str:
     return (
         f"{figure.about}: test reward after each training epoch, with the mean (last ten test "
         f"epochs) and the max of the experts. {_networks(counts)}"
+        + still_training([run for name, _ in figure.networks for run in kinds.get(name, [])])
     )
 
 
@@ -151,7 +153,10 @@ def _transfer_curves(group: Group, path: Path) -> str:
         return ""
     draw_panels(path, panels, x_label="agent_steps", y_label="average reward per episode")
     _write_csv(path, panels)
-    return f"learning curves of the DQNs of Table 2 by what they started from. {_networks(counts)}"
+    return (
+        f"learning curves of the DQNs of Table 2 by what they started from. {_networks(counts)}"
+        + still_training([run for run in group.runs if run.task == "transfer"])
+    )
 
 
 def _bars(group: Group, path: Path) -> str:
@@ -194,6 +199,7 @@ def _bars(group: Group, path: Path) -> str:
     return (
         "mean (left) and max (right) reward of the Actor-Mimic network in percent of the expert's, "
         f"as in Table 1. {_networks({'AMN': len(amn_runs(group))}, 'whiskers')}"
+        + still_training(amn_runs(group))
     )
 
 

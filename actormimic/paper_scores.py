@@ -108,6 +108,17 @@ def by_kind(group: Group) -> dict[str, list[Run]]:
     return found
 
 
+def still_training(runs: Sequence[Run]) -> str:
+    """A sentence for a caption about those of the runs that are not complete; mostly empty."""
+    going = []
+    for run in runs:
+        if run.results is None:
+            done = run.metrics[-1]["agent_steps"] if run.metrics else 0
+            total = run.config["training"]["agent_steps"]
+            going.append(f"{run.label} ({done:,} of {total:,} agent_steps)")
+    return f" Not complete, and counted as far as they are: {', '.join(going)}." if going else ""
+
+
 def transfers(group: Group) -> dict[str, dict[str, list[Run]]]:
     """Target game -> what the DQN started from -> its runs, Random first."""
     found: dict[str, dict[str, list[Run]]] = {}

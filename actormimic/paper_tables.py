@@ -15,12 +15,15 @@ from actormimic.paper_scores import (
     mean_columns,
     network_score,
     reaches,
+    still_training,
     transfers,
 )
 from actormimic.published import TABLE1_PERCENT, TABLE2, TABLE2_AGENT_STEPS
 from actormimic.records import Group, Run
 
 INTERVALS = "95% intervals are from a bootstrap over seeds, 2,000 draws, each game's by itself"
+REFERENCE_FRAMES = 18_000
+"""Length in emulator_frames of the reference scores' episodes: five minutes (Mnih et al. 2015)."""
 _AMN_KINDS = ("AMN", "AMN-feature")
 
 
@@ -75,6 +78,7 @@ def table1(group: Group) -> list[Section]:
         "the paper's percentage, which says nothing where the expert's score is not positive; "
         "random to DQN: how far from random play (0%) to the expert's mean (100%). The paper's: "
         "Table 1 of Parisotto et al. 2016, 100 epochs of 250,000 agent_steps per game."
+        + still_training(amn_runs(group))
     )
     return [Section("Table 1", caption, header, rows)]
 
@@ -100,6 +104,7 @@ def baselines(group: Group) -> list[Section]:
         f"Mean over the last {LAST_EPOCHS} test epochs ± the standard deviation over their "
         "episodes (number of episodes). MDQN: one masked output for all games; MCDQN: shared "
         "convolutions. The paper gives curves only (figures 2 and 3)."
+        + still_training([run for name in names for run in kinds[name]])
     )
     return [Section("Multitask DQN (appendix C)", caption, ["game", "DQN", "AMN", *names], rows)]
 
@@ -156,18 +161,31 @@ def human_scores(group: Group, human: HumanColumn = "nature") -> list[Section]:
                 cells.append("-")
                 continue
             value = statistic([share for shares in groups for share in shares])
-            cells.append(
-                f"**{_share(value)}**{_interval(bootstrap_interval(groups, statistic), '%')}"
-            )
+            ends = bootstrap_interval(groups, statistic)
+            interval = f" [{_share(ends[0])}, {_share(ends[1])}]" if ends else ""
+            cells.append(f"**{_share(value)}**{interval}")
         rows.append([f"{label} of {len(scores)} games", *cells])
     column = {"nature": "Mnih et al. 2015, Extended Data Table 2", "dqn_zoo": "dqn_zoo"}[human]
     caption = (
         f"100 (score - random) / (human - random), of the means of Table 1; the human column is "
         f"that of {column}, random play of Mnih et al. 2015. {INTERVALS}; without one there is one "
         "network only. The interquartile mean cuts a quarter of the scores off at either end."
+        + _cut_short(group)
     )
     heading = f"Human-normalized scores (human: {human})"
     return [Section(heading, caption, ["game", "DQN", "AMN"], rows)]
+
+
+def _cut_short(group: Group) -> str:
+    """A warning where episodes are shorter than those of the reference scores."""
+    limits = [run.config.get("environment", {}).get("max_emulator_frames", 0) for run in group.runs]
+    shortest = min((limit for limit in limits if limit), default=REFERENCE_FRAMES)
+    if shortest >= REFERENCE_FRAMES:
+        return ""
+    return (
+        f" Episodes end after {shortest:,} emulator_frames here and after {REFERENCE_FRAMES:,} in "
+        "the reference scores, so where a game would go on the shares are too low."
+    )
 
 
 def table2(group: Group) -> list[Section]:
@@ -193,6 +211,7 @@ def table2(group: Group) -> list[Section]:
         "divided by its length), [95% interval over networks]. Reaches Random's best: agent_steps "
         "until the mean of a column is at least the highest that Random reaches in any. Last "
         f"column: its mean ± the standard deviation over its episodes. {INTERVALS}."
+        + still_training([run for run in group.runs if run.task == "transfer"])
     )
     return [*sections, Section("Transfer in short", caption, header, summary)]
 
@@ -324,7 +343,7 @@ def _from_random(
 ) -> str:
     tested = [
         row["random"]["mean"]
-        for run in amn_runs(group)
+        for run in group.runs
         for row in run.rows()
         if row["game"] == game and row.get("random")
     ]
@@ -341,10 +360,8 @@ def _with_spread(score: NetworkScore | None) -> str:
     return f"{_digits(score.mean)} ± {_digits(score.last.std)} ({score.last.episodes})"
 
 
-def _interval(ends: tuple[float, float] | None, unit: str = "") -> str:
-    if ends is None:
-        return ""
-    return f" [{_digits(ends[0])}{unit}, {_digits(ends[1])}{unit}]"
+def _interval(ends: tuple[float, float] | None) -> str:
+    return "" if ends is None else f" [{_digits(ends[0])}, {_digits(ends[1])}]"
 
 
 def _digits(value: float) -> str:

@@ -132,7 +132,8 @@ def _summary(groups: Sequence[Group]) -> str:
     for group in groups:
         if group.folder:
             found = [*all_sections(group), *([] if group.shows else _sections(group.runs))]
-            parts += [f"{section.heading}\n{plain_text(section)}" for section in found]
+            texts = [f"{section.heading}\n{plain_text(section)}" for section in found]
+            parts += [text for text in texts if text not in parts]
             continue
         for run in group.runs:
             done = run.metrics[-1]["agent_steps"] if run.metrics else 0

@@ -164,3 +164,23 @@ def test_similarities_are_those_of_one_transfer_of_each_start(tmp_path):
     (section,) = similarities(group(amn, random, *runs))
     assert section.rows == [["krull", "AMN-policy", "pong", "0.500", "0.250"]]
     assert similarities(group(amn, random)) == []
+
+
+def test_a_network_that_is_not_complete_is_said_to_be_so(tmp_path):
+    expert = made(tmp_path, "dqn", "breakout", [20.0] * 10, "expert")
+    whole = made(tmp_path, "actor_mimic", "breakout", [10.0] * 10, "whole")
+    part = replace(made(tmp_path, "actor_mimic", "breakout", [5.0] * 3, "part"), results=None)
+    (section,) = table1(group(expert, whole, part))
+    assert "as far as they are: part (31 of 200 agent_steps)." in section.caption
+    (section,) = table1(group(expert, whole))
+    assert "as far as they are" not in section.caption
+
+
+def test_shares_of_a_human_s_score_say_where_episodes_are_cut_shorter(tmp_path):
+    for limit, said in ((3_600, True), (18_000, False), (0, False)):
+        environment = {"max_emulator_frames": limit}
+        student = made(
+            tmp_path, "actor_mimic", "breakout", [9.0] * 10, f"amn{limit}", environment=environment
+        )
+        (section,) = human_scores(group(student))
+        assert ("Episodes end after 3,600 emulator_frames here" in section.caption) == said
