@@ -45,7 +45,6 @@ struct Result {
   int resets = 0;
   int exchanges = 0;
   bool fast = false;
-  bool decoded = false;
   std::string difference;
 };
 
@@ -58,8 +57,6 @@ class Duel {
     fast_ = console(rom, ale_seed);
     ale::stella::System& system = fast_->theOSystem->console().system();
     result_.fast = actormimic::vcs::Processor::install_in(system);
-    const auto* processor = dynamic_cast<actormimic::vcs::Processor*>(&system.m6502());
-    result_.decoded = processor != nullptr && processor->decodes();
     modes_ = stock_->getAvailableModes();
     difficulties_ = stock_->getAvailableDifficulties();
   }
@@ -165,10 +162,9 @@ int main(int argc, char** argv) {
       const std::lock_guard<std::mutex> lock(printing);
       std::printf(
           "{\"game\": \"%s\", \"frames\": %d, \"resets\": %d, \"exchanges\": %d, "
-          "\"emulation\": \"%s\", \"decoded\": %s, \"difference\": \"%s\"}\n",
+          "\"emulation\": \"%s\", \"difference\": \"%s\"}\n",
           result.game.c_str(), result.frames, result.resets, result.exchanges,
-          result.fast ? "fast" : "stock", result.decoded ? "true" : "false",
-          result.difference.c_str());
+          result.fast ? "fast" : "stock", result.difference.c_str());
       std::fflush(stdout);
     }
   };

@@ -232,6 +232,24 @@ TEST(waiting_for_the_timer) {
   }
 }
 
+TEST(what_it_cannot_serve_keeps_its_processor) {
+  Machine machine("pong", false);
+  System& system = machine.system();
+  const ale::stella::M6502* const stock = &system.m6502();
+  // A cartridge that listens at the TIA's addresses.
+  const System::PageAccess tia = system.getPageAccess(0), cartridge = system.getPageAccess(0x40);
+  system.setPageAccess(0, {nullptr, nullptr, cartridge.device});
+  CHECK(!actormimic::vcs::Processor::install_in(system));
+  system.setPageAccess(0, tia);
+  // No cartridge at all.
+  system.setPageAccess(0x40, {nullptr, nullptr, &system.nullDevice()});
+  CHECK(!actormimic::vcs::Processor::install_in(system));
+  CHECK(&system.m6502() == stock);
+  system.setPageAccess(0x40, cartridge);
+  CHECK(actormimic::vcs::Processor::install_in(system));
+  CHECK(&system.m6502() != stock);
+}
+
 TEST(a_jammed_processor_stays_jammed) {
   std::mt19937 random(4);
   Pair pair("pong");

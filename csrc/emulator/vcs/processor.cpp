@@ -2,6 +2,7 @@
 
 #include <string_view>
 
+#include "ale/emucore/Cart.hxx"
 #include "emulator/vcs/interpreter.hpp"
 
 namespace actormimic::vcs {
@@ -45,21 +46,20 @@ bool Processor::install_in(System& system) {
   auto* cartridge =
       dynamic_cast<Cartridge*>(system.getPageAccess(0x1000 >> Bus::kPageShift).device);
   if (stock == nullptr || cartridge == nullptr || !Bus::is_plain(system)) return false;
-  if (std::string_view(cartridge->name()) == "CartridgeAR") return false;  // keeps its address
-  system.attach(new Processor(*stock, system, *cartridge));
-  delete stock;
-  return true;
+  for (const RomLayout& layout : kLayouts) {
+    if (std::string_view(layout.cartridge) != cartridge->name()) continue;
+    int size = 0;
+    const std::uint8_t* rom = rom_of(system, *cartridge, layout, size);
+    system.attach(
+        new Processor(*stock, system, Program(rom, static_cast<std::size_t>(size), layout)));
+    delete stock;
+    return true;
+  }
+  return false;
 }
 
-Processor::Processor(const M6502Low& stock, System& system, Cartridge& cartridge)
-    : M6502Low(stock), bus_(system) {
-  for (const RomLayout& layout : kLayouts) {
-    if (std::string_view(layout.cartridge) != cartridge.name()) continue;
-    int size = 0;
-    const std::uint8_t* rom = rom_of(system, cartridge, layout, size);
-    program_ = std::make_unique<Program>(rom, static_cast<std::size_t>(size), layout);
-  }
-}
+Processor::Processor(const M6502Low& stock, System& system, const Program& program)
+    : M6502Low(stock), bus_(system), program_(program) {}
 
 Registers Processor::take_registers() const {
   Registers r;
@@ -106,7 +106,7 @@ bool Processor::execute(std::uint32_t number) {
   bus_.begin();
   myLastAccessWasRead = true;
   while (registers.executed() < number && !bus_.stopped()) {
-    if (program_ != nullptr && !run_decoded(registers, bus_, *program_, limit)) continue;
+    if (!run_decoded(registers, bus_, program_, limit)) continue;
     if (!step(registers, bus_)) {
       give_back(registers);
       return M6502Low::execute(1);  // says so and stays jammed

@@ -2,9 +2,7 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 
-#include "ale/emucore/Cart.hxx"
 #include "ale/emucore/M6502Low.hxx"
 #include "ale/emucore/System.hxx"
 #include "emulator/vcs/bus.hpp"
@@ -19,24 +17,21 @@ namespace actormimic::vcs {
 class Processor final : public ale::stella::M6502Low {
  public:
   // Takes the place of the processor in `system`, which owns it from then on. Returns false and
-  // changes nothing for consoles that only ALE's own can serve: those whose cartridge holds on to
-  // the processor or listens at the addresses of other chips.
+  // changes nothing where it would be no faster or no use: for cartridges whose ROM cannot be
+  // decoded in advance, hold on to ALE's processor, or listen at the addresses of other chips.
   static bool install_in(ale::stella::System& system);
 
   bool execute(std::uint32_t number) override;
 
-  // Whether it knows the cartridge's ROM in advance, without which it is no faster than ALE's.
-  bool decodes() const { return program_ != nullptr; }
-
  private:
   Processor(const ale::stella::M6502Low& stock, ale::stella::System& system,
-            ale::stella::Cartridge& cartridge);
+            const Program& program);
 
   Registers take_registers() const;
   void give_back(const Registers& registers);
 
   Bus bus_;
-  std::unique_ptr<const Program> program_;  // null if the cartridge's ROM cannot be decoded once
+  Program program_;
 };
 
 }  // namespace actormimic::vcs
