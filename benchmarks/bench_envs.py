@@ -6,9 +6,11 @@ Every round times the peer and then our pool, so that both meet the machine in t
 ratio is the median over rounds of peer time / our time (above 1: ours is faster). Times are
 processor seconds of the whole process, all threads, which leaves out what a shared machine gives to
 others in between; wall times are printed beside them. A peer that is not installed is skipped.
+Beside the peers both emulations run; ``-k stock`` or ``-k fast`` chooses one.
 With ``ACTORMIMIC_BENCH_RESULT=FILE`` the rows also go to FILE as JSON.
 """
 
+import collections
 import importlib.util
 import json
 import multiprocessing
@@ -33,12 +35,13 @@ rows: list[dict[str, object]] = []
 @pytest.fixture(scope="module", autouse=True)
 def report():
     yield
-    for peer in sorted({str(row["peer"]) for row in rows if "ratio" in row}):
-        for threads in sorted({row["threads"] for row in rows if row.get("peer") == peer}):
-            ratios = [r["ratio"] for r in rows if r["peer"] == peer and r["threads"] == threads]
-            print(
-                f"{peer}, {threads} threads: geometric mean {np.exp(np.mean(np.log(ratios))):.3f}"
-            )
+    ratios = collections.defaultdict(list)
+    for row in rows:
+        if "ratio" in row:
+            ratios[row["peer"], row["emulation"], row["threads"]].append(row["ratio"])
+    for (peer, emulation, threads), values in sorted(ratios.items()):
+        mean = np.exp(np.mean(np.log(values)))
+        print(f"{peer}, {emulation}, {threads} threads: geometric mean {mean:.3f}")
     path = os.environ.get("ACTORMIMIC_BENCH_RESULT")
     if path:
         machine = {"processors": os.cpu_count(), "processor": platform.processor() or "unknown"}
@@ -98,10 +101,11 @@ def paired(benchmark, ours, theirs, rounds=ROUNDS):
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("game", GAMES)
+@pytest.mark.parametrize("emulation", ["fast", "stock"])
 @pytest.mark.parametrize("make", [ale_py_pool, envpool_pool], ids=["ale-py", "envpool"])
-def test_frames_per_second(benchmark, make, game, threads):
+def test_frames_per_second(benchmark, make, emulation, game, threads):
     peer = make(game, threads)
-    env = own_pool(game, threads)
+    env = own_pool(game, threads, emulation=emulation)
     dtype = np.int32 if make is envpool_pool else np.int64
     actions = noise(env.single_action_space.n)
     ratios, times = paired(benchmark, runner(env, actions), runner(peer, actions.astype(dtype)))
@@ -110,6 +114,7 @@ def test_frames_per_second(benchmark, make, game, threads):
     row = {
         "what": "emulator frames per processor second",
         "peer": "ale-py" if make is ale_py_pool else "envpool",
+        "emulation": emulation,
         "game": game,
         "threads": threads,
         "ratio": round(float(ratios[0]), 3),
@@ -149,7 +154,11 @@ def test_mixed_games_lose_nothing(benchmark, order):
     theirs = step_in_turn if order == "in turn" else step_one_after_the_other
     ratios, _ = paired(benchmark, runner(mixed, actions), theirs, rounds=3 * ROUNDS)
     row = {"what": "six games mixed against apart", "peer": f"apart, {order}", "threads": 1}
-    row |= {"ratio": round(float(ratios[0]), 3), "wall_ratio": round(float(ratios[1]), 3)}
+    row |= {
+        "emulation": "fast",
+        "ratio": round(float(ratios[0]), 3),
+        "wall_ratio": round(float(ratios[1]), 3),
+    }
     rows.append(row)
     print(row)
     for env in (mixed, *apart):
