@@ -1,11 +1,14 @@
-"""The README's Python runs as it stands, and without torch."""
+"""The README's Python runs as it stands, and without torch; its settings are settings."""
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from actormimic.config_files import load_settings
 
 README = Path(__file__).parents[1] / "README.md"
 EXAMPLES = re.findall(r"^```python\n(.*?)^```$", README.read_text(encoding="utf-8"), re.M | re.S)
@@ -27,3 +30,12 @@ def test_an_example_runs(example: str, printed: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(printed, done.stdout)
+
+
+def test_the_settings_beyond_the_paper_are_taken_as_typed() -> None:
+    """A shell splits them as a reader's would."""
+    table = README.read_text(encoding="utf-8").partition("Beyond the paper, as settings")[2]
+    typed = re.findall(r"`([a-z_.]+=[^`]+)`", table.partition("A run lives in")[0])
+    assert len(typed) >= 5
+    for setting in typed:
+        load_settings("amn.yaml", shlex.split(setting))

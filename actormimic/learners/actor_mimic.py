@@ -108,10 +108,11 @@ class ActorMimicLearner:
         self._beta: Tensor | None = None
         if is_scheduled(settings.beta):
             self._beta = torch.zeros((), device=self._device)
-        self._weights = [settings.game_weights.get(game, 1.0) for game in games]
+        self._weights = {game: settings.game_weights.get(game, 1.0) for game in games}
         self._game_weights: Tensor | None = None
         if settings.game_weights:
-            self._game_weights = torch.ones(len(games), device=self._device)
+            starts = [value_at(weight, 0) for weight in self._weights.values()]
+            self._game_weights = torch.tensor(starts, device=self._device)
         self.at(0)
 
     def at(self, agent_steps: int) -> dict[str, float]:
@@ -121,11 +122,11 @@ class ActorMimicLearner:
             values["beta"] = value_at(settings.beta, agent_steps)
             self._beta.fill_(values["beta"])
         if self._game_weights is not None:
-            weights = [value_at(weight, agent_steps) for weight in self._weights]
-            self._game_weights.copy_(torch.tensor(weights))
-            for game, weight in settings.game_weights.items():
+            for row, (game, weight) in zip(self._game_weights, self._weights.items(), strict=True):
                 if is_scheduled(weight):
                     values[f"game_weight/{game}"] = value_at(weight, agent_steps)
+                    # One by one: a copy from the host would wait for the device.
+                    row.fill_(values[f"game_weight/{game}"])
         if isinstance(self.policy, MixturePolicy) and is_scheduled(settings.expert_share):
             values["expert_share"] = value_at(settings.expert_share, agent_steps)
             self.policy.expert_share = values["expert_share"]
