@@ -1,12 +1,22 @@
 """Tests marked ``cuda`` are skipped where there is no CUDA device; torch computes on one thread."""
 
 import os
+import signal
+from collections.abc import Iterator
 
 import pytest
 
 # Batches of a few rows are no work for several threads, which wait for each other instead; on a
 # machine that does something else besides, many times as long. Subprocesses inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def control_c_is_heard() -> Iterator[None]:
+    """A shell's background jobs, and all that they start, ignore Ctrl-C, which many tests press."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
