@@ -290,7 +290,10 @@ def _csv(runs: Sequence[Run]) -> str:
 def _about(run: Run) -> str:
     parts = [f"{run.label}: task {run.config.get('task')}, seed {run.config.get('seed')}"]
     if run.results:
-        parts.append(f"{run.results['agent_steps']:,} agent_steps per game")
+        done = run.results["agent_steps"]
+        behind = run.results.get("weights_agent_steps", done)  # absent from older runs
+        best = f" (its network: the best, after {behind:,})" if behind < done else ""
+        parts.append(f"{done:,} agent_steps per game{best}")
         parts.append(f"{duration(run.results['seconds'])} of running time")
     elif run.metrics:
         parts.append(f"still going: {run.metrics[-1]['agent_steps']:,} agent_steps per game")

@@ -133,7 +133,7 @@ def test_an_interrupted_run_stops_where_the_whole_one_does(killed_at: int, how, 
     assert logged(tmp_path / "part") == logged(tmp_path / "whole")
 
 
-def test_a_student_that_stops_early_ends_with_its_best_weights(tmp_path: Path):
+def test_a_student_that_stops_early_ends_with_its_best_weights(tmp_path: Path, capsys):
     """The measure has to fall by more than it can, so that the second test epoch ends the run."""
     tiny = [
         *("environment.num_envs=2", "replay.capacity=400", "training.agent_steps=400"),
@@ -144,7 +144,11 @@ def test_a_student_that_stops_early_ends_with_its_best_weights(tmp_path: Path):
     ]
     assert main(["amn.yaml", *tiny]) == 0
     results = json.loads((tmp_path / "results.json").read_text())
-    assert results["agent_steps"] == 60
+    assert (results["agent_steps"], results["weights_agent_steps"]) == (60, 30)
+    said = "the weights are those of the best test epoch, number 1, after 30 agent steps"
+    assert said in capsys.readouterr().out
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "60 agent_steps per game (its network: the best, after 30)" in page
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     tests = [line for line in lines if STOPPING_MEASURE in line]
     assert [line["agent_steps"] for line in tests] == [30, 60]
