@@ -25,6 +25,7 @@ INTERVALS = "95% intervals are from a bootstrap over seeds, 2,000 draws, each ga
 REFERENCE_FRAMES = 18_000
 """Length in emulator_frames of the reference scores' episodes: five minutes (Mnih et al. 2015)."""
 _AMN_KINDS = ("AMN", "AMN-feature")
+_TABLE1_TASKS = ("actor_mimic", "dqn", "evaluate")
 _BASELINES = {"MDQN": "one masked output for all games", "MCDQN": "shared convolutions"}
 
 
@@ -346,9 +347,11 @@ def _student_cells(expert: NetworkScore | None, student: NetworkScore) -> list[s
 def _from_random(
     group: Group, game: str, expert: NetworkScore | None, student: NetworkScore
 ) -> str:
+    # Not of baselines or transfers: pipelines that differ in those alone have one Table 1.
     tested = [
         row["random"]["mean"]
         for run in group.runs
+        if run.task in _TABLE1_TASKS
         for row in run.rows()
         if row["game"] == game and row.get("random")
     ]

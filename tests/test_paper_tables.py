@@ -94,6 +94,14 @@ def test_table1_stands_beside_the_paper(tmp_path):
     assert paper == ["breakout", "paper", "273.1", "378", "347", "370.3", "127%", "97.98%", ""]
 
 
+def test_table1_is_the_same_beside_a_baseline(tmp_path):
+    expert = made(tmp_path, "dqn", "breakout", [20.0] * 10, "expert")
+    student = made(tmp_path, "actor_mimic", "breakout", [10.0] * 10, "amn")
+    baseline = made(tmp_path, "multitask_dqn", "breakout", [5.0] * 10, "mdqn", heads="shared")
+    baseline.results["rows"][0]["random"]["mean"] = 7.0
+    assert table1(group(expert, student, baseline)) == table1(group(expert, student))
+
+
 def test_human_normalized_scores_and_their_aggregates(tmp_path):
     expert = made(tmp_path, "dqn", "breakout", [31.8] * 10, "expert")
     student = made(tmp_path, "actor_mimic", "breakout", [1.7] * 10, "amn")
