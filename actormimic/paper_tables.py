@@ -25,6 +25,8 @@ INTERVALS = "95% intervals are from a bootstrap over seeds, 2,000 draws, each ga
 REFERENCE_FRAMES = 18_000
 """Length in emulator_frames of the reference scores' episodes: five minutes (Mnih et al. 2015)."""
 _AMN_KINDS = ("AMN", "AMN-feature")
+_TABLE1_TASKS = ("actor_mimic", "dqn", "evaluate")
+_BASELINES = {"MDQN": "one masked output for all games", "MCDQN": "shared convolutions"}
 
 
 def amn_runs(group: Group) -> list[Run]:
@@ -86,7 +88,7 @@ def table1(group: Group) -> list[Section]:
 def baselines(group: Group) -> list[Section]:
     """Appendix C as a table: MDQN and MCDQN beside AMN and experts."""
     kinds = by_kind(group)
-    names = [name for name in ("MDQN", "MCDQN") if name in kinds]
+    names = [name for name in _BASELINES if name in kinds]
     scores = table1_scores(group)
     if not names:
         return []
@@ -102,11 +104,13 @@ def baselines(group: Group) -> list[Section]:
         rows.append([game, *cells])
     caption = (
         f"Mean over the last {LAST_EPOCHS} test epochs ± the standard deviation over their "
-        "episodes (number of episodes). MDQN: one masked output for all games; MCDQN: shared "
-        "convolutions. The paper gives curves only (figures 2 and 3)."
-        + still_training([run for name in names for run in kinds[name]])
+        f"episodes (number of episodes). {'; '.join(f'{n}: {_BASELINES[n]}' for n in names)}. "
+        "The paper gives curves only (figures 2 and 3)."
+        + still_training([*amn_runs(group), *(run for name in names for run in kinds[name])])
     )
-    return [Section("Multitask DQN (appendix C)", caption, ["game", "DQN", "AMN", *names], rows)]
+    # Pipelines that are reported together may have one baseline each.
+    heading = f"Multitask DQN (appendix C): {' and '.join(names)}"
+    return [Section(heading, caption, ["game", "DQN", "AMN", *names], rows)]
 
 
 def reward_variance(group: Group) -> list[Section]:
@@ -131,6 +135,7 @@ def reward_variance(group: Group) -> list[Section]:
         "epochs, of all networks together, and the standard deviation in percent of the mean. "
         "Section 5.1 of the paper reports a noticeably lower variance of the AMN in every game but "
         "atlantis and pong; a network that scores less also varies less, hence the percentages."
+        + still_training(amn_runs(group))
     )
     header = ["game", "DQN variance", "AMN variance", "AMN/DQN", "DQN std/mean", "AMN std/mean"]
     return [Section("Reward variance", caption, [*header, "episodes, DQN / AMN"], rows)]
@@ -171,6 +176,7 @@ def human_scores(group: Group, human: HumanColumn = "nature") -> list[Section]:
         f"that of {column}, random play of Mnih et al. 2015. {INTERVALS}; without one there is one "
         "network only. The interquartile mean cuts a quarter of the scores off at either end."
         + _cut_short(group)
+        + still_training(amn_runs(group))
     )
     heading = f"Human-normalized scores (human: {human})"
     return [Section(heading, caption, ["game", "DQN", "AMN"], rows)]
@@ -341,9 +347,11 @@ def _student_cells(expert: NetworkScore | None, student: NetworkScore) -> list[s
 def _from_random(
     group: Group, game: str, expert: NetworkScore | None, student: NetworkScore
 ) -> str:
+    # Not of baselines or transfers: pipelines that differ in those alone have one Table 1.
     tested = [
         row["random"]["mean"]
         for run in group.runs
+        if run.task in _TABLE1_TASKS
         for row in run.rows()
         if row["game"] == game and row.get("random")
     ]

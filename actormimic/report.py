@@ -183,19 +183,25 @@ def _what_ran(groups: Sequence[Group]) -> list[Section]:
     runs = _each_once(groups)
     if not runs:
         return []
-    rows = []
+    rows, total, complete = [], 0.0, 0
     for run in runs:
-        done = run.metrics[-1]["agent_steps"] if run.metrics else 0
-        results = run.results or {}
-        seconds = duration(results["seconds"]) if results else "still going"
+        latest = run.metrics[-1] if run.metrics else {"agent_steps": 0, "seconds": 0.0}
+        results = run.results or {"seconds": latest["seconds"]}
+        total += results["seconds"]
+        complete += run.results is not None
+        spent = duration(results["seconds"]) + ("" if run.results else " so far")
         rows.append(
             [
-                *(run.label, run.task, str(run.config.get("seed")), f"{done:,}", seconds),
-                results.get("machine", "-"),
+                *(run.label, run.task, str(run.config.get("seed"))),
+                *(f"{latest['agent_steps']:,}", spent, results.get("machine", "-")),
             ]
         )
-    total = sum(run.results["seconds"] for run in runs if run.results)
-    caption = f"{len(rows)} runs, {duration(total)} of running time in all (their experts' aside)."
+    counted = "" if complete == len(runs) else f", {complete} of them complete"
+    caption = (
+        f"{len(runs)} run{'s' if len(runs) > 1 else ''}{counted}; {duration(total)} of running "
+        "time in all (their experts' aside)"
+        + (", that of the others up to their last log line." if counted else ".")
+    )
     header = ["run", "task", "seed", "agent_steps per game", "running time", "machine"]
     heading = f"Runs of {' and '.join(group.label for group in groups)}"
     return [Section(heading, caption, header, rows)]
@@ -284,7 +290,10 @@ def _csv(runs: Sequence[Run]) -> str:
 def _about(run: Run) -> str:
     parts = [f"{run.label}: task {run.config.get('task')}, seed {run.config.get('seed')}"]
     if run.results:
-        parts.append(f"{run.results['agent_steps']:,} agent_steps per game")
+        done = run.results["agent_steps"]
+        behind = run.results.get("weights_agent_steps", done)  # absent from older runs
+        best = f" (its network: the best, after {behind:,})" if behind < done else ""
+        parts.append(f"{done:,} agent_steps per game{best}")
         parts.append(f"{duration(run.results['seconds'])} of running time")
     elif run.metrics:
         parts.append(f"still going: {run.metrics[-1]['agent_steps']:,} agent_steps per game")

@@ -157,11 +157,13 @@ def _actor_mimic(settings: ActorMimicRun, folder: Path, say: Say) -> None:
     stopping = None
     if settings.early_stopping.patience:
         stopping = EarlyStopping(settings.early_stopping)
-    trained = _train(settings, folder, learner, student, make_probe, stopping)
+    trained, behind = _train(settings, folder, learner, student, make_probe, stopping)
     if trained.stopped_early:
+        epoch = behind // settings.evaluation.every_agent_steps
         say(
             f"stopped after {trained.agent_steps:,} agent steps: the test epochs' states are no "
-            f"longer imitated better; the weights are those of the best test epoch"
+            f"longer imitated better; the weights are those of the best test epoch, number "
+            f"{epoch}, after {behind:,} agent steps"
         )
     began = time.monotonic()
     probe = make_probe()
@@ -175,7 +177,7 @@ def _actor_mimic(settings: ActorMimicRun, folder: Path, say: Say) -> None:
     for row in rows:
         row.update(probe.results()[row["game"]])
     seconds = trained.seconds + time.monotonic() - began
-    _finish(settings, folder, rows, seconds, say, trained.agent_steps)
+    _finish(settings, folder, rows, seconds, say, trained.agent_steps, behind)
 
 
 def _q_learning(settings: DqnRun | MultitaskDqnRun | TransferRun, folder: Path, say: Say) -> None:
@@ -198,14 +200,15 @@ def _q_learning(settings: DqnRun | MultitaskDqnRun | TransferRun, folder: Path, 
     learner = DqnLearner(
         network.to(device), settings.games, action_sets, settings.dqn, settings.optimizer, frozen
     )
-    trained = _train(settings, folder, learner, learner.policy)
+    trained, behind = _train(settings, folder, learner, learner.policy)
     began = time.monotonic()
     scores = {
         "random": _test_epoch(settings, _random_play(settings)),
         "student": _test_epoch(settings, learner.policy),
     }
     seconds = trained.seconds + time.monotonic() - began
-    _finish(settings, folder, _rows(settings.games, scores), seconds, say, trained.agent_steps)
+    rows = _rows(settings.games, scores)
+    _finish(settings, folder, rows, seconds, say, trained.agent_steps, behind)
 
 
 def _report_similarities(settings: TransferRun, folder: Path, say: Say) -> None:
@@ -259,8 +262,12 @@ def _train(
     policy: NetworkPolicy,
     make_probe: Callable[[], ImitationProbe] | None = None,
     stopping: EarlyStopping | None = None,
-) -> Trained:
-    """Train to the end and write the final weights: where it stopped early, the best ones."""
+) -> tuple[Trained, int]:
+    """Train to the end and write the final weights: where it stopped early, the best ones.
+
+    Returns:
+        What the training came to, and the agent_steps per game behind the final weights.
+    """
 
     def test(agent_steps: int, asked_to_stop: Callable[[], bool]) -> dict[str, float]:
         values = {}
@@ -303,7 +310,7 @@ def _train(
         policy.network.load_state_dict(tensors)
         behind = header.agent_steps
     save_weights("final", behind)
-    return trained
+    return trained, behind
 
 
 def _test_epoch(
@@ -342,12 +349,18 @@ def _finish(
     seconds: float,
     say: Say,
     agent_steps: int = 0,
+    weights_agent_steps: int = 0,
 ) -> None:
-    """Write results.json and present the run."""
+    """Write results.json and present the run.
+
+    ``agent_steps`` lie behind the run and ``weights_agent_steps``, fewer where it stopped early,
+    behind the network that it gives and that the rows are about.
+    """
     results = {
         "task": getattr(settings, "task", ""),
         "caption": f"Mean raw return; {epoch_in_words(settings.evaluation, settings.environment)}.",
         "agent_steps": agent_steps,
+        "weights_agent_steps": weights_agent_steps,
         "seconds": round(seconds, 1),
         "machine": machine(choose_device(settings.device)),
         "rows": rows,

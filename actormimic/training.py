@@ -207,6 +207,11 @@ class Training:
         self._begins = terminated | ~played
         self._cut = truncated & ~terminated & played
 
+    @property
+    def has_averages(self) -> bool:
+        """Whether there were updates or episodes since `averages` was last called."""
+        return self._summed > 0 or any(self.finished)
+
     def averages(self) -> dict[str, float]:
         """Mean losses of the updates and mean returns of the episodes since the last call."""
         values = {name: float(total) / self._summed for name, total in self._sums.items()}
@@ -386,6 +391,18 @@ def train(
             training.save(store, log.state(), stopping)
             save_weights("newest", training.agent_steps)
 
+        scores: dict[str, float] = {}
+
+        def log_averages() -> None:
+            values = training.averages()
+            for name, value in values.items():
+                if name.startswith("train/return/"):
+                    scores[name.removeprefix("train/return/")] = value
+            log.write(training.agent_steps, values)
+
+        def stops_early() -> bool:
+            return stopping is not None and stopping.due
+
         def run_test() -> None:
             try:
                 values = test(training.agent_steps, asked_to_stop)
@@ -396,27 +413,24 @@ def train(
             log.write(training.agent_steps, values)
             if stopping is not None and stopping.observe(values[STOPPING_MEASURE]):
                 save_weights("best", training.agent_steps)
-
-        def stops_early() -> bool:
-            return stopping is not None and stopping.due
+            if stops_early() and training.has_averages:
+                log_averages()  # no later line would have them
 
         if training.test_is_due:
             run_test()
-        scores: dict[str, float] = {}
+            if stops_early():
+                save()
         before = training.agent_steps
         # A run that had stopped before it was interrupted is not to take another step.
         for _ in () if stops_early() else training.steps():
             now = training.agent_steps
             last = now >= total
             if _passed(before, now, settings.training.log_every_agent_steps) or last:
-                values = training.averages()
-                for name, value in values.items():
-                    if name.startswith("train/return/"):
-                        scores[name.removeprefix("train/return/")] = value
-                log.write(now, values)
+                log_averages()
             if _passed(before, now, settings.evaluation.every_agent_steps):
                 training.test_is_due = True
                 run_test()
+            progress.update(now, scores)
             stop, last = asked_to_stop(), last or stops_early()
             if _passed(before, now, settings.checkpoint.every_agent_steps) or last or stop:
                 save()
@@ -424,7 +438,6 @@ def train(
                 raise KeyboardInterrupt
             if stops_early():
                 break
-            progress.update(now, scores)
             before = now
         return Trained(log.seconds, training.agent_steps, stops_early())
 

@@ -7,6 +7,7 @@ import pytest
 from actormimic.games import MULTITASK_GAMES, REFERENCE_SCORES, TRANSFER_TARGETS
 from actormimic.paper_scores import learning_curve, network_score, reaches
 from actormimic.paper_tables import (
+    baselines,
     human_scores,
     percent,
     reward_variance,
@@ -93,6 +94,14 @@ def test_table1_stands_beside_the_paper(tmp_path):
     assert paper == ["breakout", "paper", "273.1", "378", "347", "370.3", "127%", "97.98%", ""]
 
 
+def test_table1_is_the_same_beside_a_baseline(tmp_path):
+    expert = made(tmp_path, "dqn", "breakout", [20.0] * 10, "expert")
+    student = made(tmp_path, "actor_mimic", "breakout", [10.0] * 10, "amn")
+    baseline = made(tmp_path, "multitask_dqn", "breakout", [5.0] * 10, "mdqn", heads="shared")
+    baseline.results["rows"][0]["random"]["mean"] = 7.0
+    assert table1(group(expert, student, baseline)) == table1(group(expert, student))
+
+
 def test_human_normalized_scores_and_their_aggregates(tmp_path):
     expert = made(tmp_path, "dqn", "breakout", [31.8] * 10, "expert")
     student = made(tmp_path, "actor_mimic", "breakout", [1.7] * 10, "amn")
@@ -170,10 +179,40 @@ def test_a_network_that_is_not_complete_is_said_to_be_so(tmp_path):
     expert = made(tmp_path, "dqn", "breakout", [20.0] * 10, "expert")
     whole = made(tmp_path, "actor_mimic", "breakout", [10.0] * 10, "whole")
     part = replace(made(tmp_path, "actor_mimic", "breakout", [5.0] * 3, "part"), results=None)
-    (section,) = table1(group(expert, whole, part))
-    assert "as far as they are: part (31 of 200 agent_steps)." in section.caption
-    (section,) = table1(group(expert, whole))
-    assert "as far as they are" not in section.caption
+    baseline = made(*(tmp_path, "multitask_dqn", "breakout", [2.0] * 10, "mdqn"), heads="shared")
+    transfers = [
+        made(tmp_path, "transfer", "breakout", [1.0] * 20, "random", source="random"),
+        made(tmp_path, "transfer", "breakout", [2.0] * 20, "policy", source=str(whole.folder)),
+    ]
+    complete = [expert, whole, baseline, *transfers]
+    for tables in (table1, reward_variance, human_scores, baselines, table2):
+        # Table 2's last section tells of all its networks; the others have one.
+        assert "as far as they are" not in tables(group(*complete))[-1].caption
+        going = [replace(run, results=None) for run in transfers] if tables is table2 else [part]
+        caption = tables(group(*complete, *going))[-1].caption
+        done = "random (201 of 200 agent_steps), policy (201" if tables is table2 else "part (31"
+        assert f" as far as they are: {done} of 200 agent_steps)." in caption, tables.__name__
+
+
+def test_a_baseline_that_is_not_complete_is_said_to_be_so(tmp_path):
+    part = made(*(tmp_path, "multitask_dqn", "breakout", [2.0] * 3, "mdqn"), heads="shared")
+    (section,) = baselines(group(replace(part, results=None)))
+    assert "as far as they are: mdqn (31 of 200 agent_steps)." in section.caption
+
+
+@pytest.mark.parametrize(
+    ("heads", "name", "described"),
+    [
+        ("shared", "MDQN", "MDQN: one masked output for all games"),
+        ("separate", "MCDQN", "MCDQN: shared convolutions"),
+    ],
+)
+def test_a_baseline_s_table_names_it(tmp_path, heads, name, described):
+    run = made(tmp_path, "multitask_dqn", "breakout", [2.0] * 10, heads=heads)
+    (section,) = baselines(group(run))
+    assert section.heading == f"Multitask DQN (appendix C): {name}"
+    assert section.header == ["game", "DQN", "AMN", name]
+    assert f"(number of episodes). {described}. The paper" in section.caption
 
 
 def test_shares_of_a_human_s_score_say_where_episodes_are_cut_shorter(tmp_path):

@@ -190,3 +190,44 @@ def test_mistakes_end_in_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys,
     assert out == ""
     assert err.count("\n") == 1
     assert message in err
+
+
+def make_pipeline(folder, *stages):
+    """A pipeline's folder whose stages are the run folders ``stages``."""
+    folder.mkdir()
+    (folder / "config.yaml").write_text("task: pipeline\nshows: [figure2]\n")
+    entries = [{"stage": stage.name, "folder": f"../{stage.name}"} for stage in stages]
+    (folder / "stages.json").write_text(json.dumps(entries))
+    return folder
+
+
+def test_the_runs_of_a_pipeline_say_which_are_complete_and_what_time_all_took(tmp_path):
+    runs = [make_run(tmp_path / "whole"), make_run(tmp_path / "part", done=False)]
+    with (runs[1] / "metrics.jsonl").open("a") as file:
+        file.write('{"agent_steps": 4000, "seconds": 70.0, "train/return/pong": 9.0}\n')
+    (tmp_path / "fresh").mkdir()
+    (tmp_path / "fresh" / "config.yaml").write_text((runs[0] / "config.yaml").read_text())
+    page = report.write_report([make_pipeline(tmp_path / "all", *runs, tmp_path / "fresh")])
+    text = (page.parent / "table.md").read_text()
+    assert (
+        "3 runs, 1 of them complete; 3m15s of running time in all (their experts' aside), that of "
+        "the others up to their last log line." in text
+    )
+    assert "| whole | actor_mimic | 0 | 3,000 | 2m05s | - |" in text
+    assert "| part | actor_mimic | 0 | 4,000 | 1m10s so far | - |" in text
+    assert "| fresh | actor_mimic | 0 | 0 | 0s so far | - |" in text
+    page = report.write_report([make_pipeline(tmp_path / "done", runs[0])])
+    text = (page.parent / "table.md").read_text()
+    assert "1 run; 2m05s of running time in all (their experts' aside).\n" in text
+
+
+def test_pipelines_with_a_baseline_each_have_tables_of_different_names(tmp_path):
+    folders = []
+    for name, heads in (("mdqn", "shared"), ("mcdqn", "separate")):
+        run = make_run(tmp_path / name)
+        settings = check_settings({"task": "multitask_dqn", "games": GAMES, "heads": heads})
+        (run / "config.yaml").write_text(to_yaml(settings))
+        folders.append(make_pipeline(tmp_path / f"with-{name}", run))
+    page = report.write_report(folders, tmp_path / "both").read_text()
+    headings = re.findall("<h2>(Multitask DQN.*)</h2>", page)
+    assert headings == [f"Multitask DQN (appendix C): {name}" for name in ("MDQN", "MCDQN")]

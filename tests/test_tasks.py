@@ -226,6 +226,25 @@ def test_transfer_starts_from_the_amn(amn: Path, tmp_path: Path, capsys):
     assert out.index("starting from") < said < out.index("Mean raw return")
 
 
+def test_a_transfer_without_states_for_it_compares_no_games(amn: Path, tmp_path: Path, capsys):
+    code = run_shipped(
+        "transfer.yaml",
+        tmp_path,
+        "game=space_invaders",
+        f"source={amn / 'run'}",
+        "network.size=small",
+        "training.batch=4",
+        "similarity.agent_steps=0",
+    )
+    assert code == 0
+    assert not (tmp_path / "similarity.json").exists()
+    out = capsys.readouterr().out
+    assert "starting from" in out
+    assert "similarity" not in out
+    done = results(tmp_path)
+    assert done["weights_agent_steps"] == done["agent_steps"] == 48
+
+
 @pytest.mark.parametrize(("layer", "outputs"), [("keep", "all"), ("keep", "valid")])
 def test_the_output_layer_can_be_kept(amn: Path, layer: str, outputs: str):
     actions = minimal_actions("space_invaders")
