@@ -110,7 +110,8 @@ class AtariVectorEnv(VectorEnv[Any, Any, Any]):
         ram: adds ``infos["ram"]``, ``uint8 [batch_size, 128]``.
         extra_infos: adds the three infos above.
         emulation: ``"fast"``, our own processor and TIA around ALE's state, or ``"stock"``, ALE's.
-            Both give the same bytes, and each restores the other's saved states.
+            Both give the same bytes, and each restores the other's saved states. A cartridge that
+            ours does not serve runs on ALE's; ``emulations[i]`` is the one of environment i.
 
     Raises:
         ValueError: a value out of range, naming it and what is allowed.
@@ -225,6 +226,7 @@ class AtariVectorEnv(VectorEnv[Any, Any, Any]):
         self.metadata = {**self.metadata, "autoreset_mode": autoreset_mode}
         self.ale = _core.AtariPool(settings, ram=ram, flags=extra_infos)
 
+        self.emulations = tuple(self.ale.emulation(i).name.lower() for i in range(num_envs))
         self._action_sets = tuple(
             np.array(self.ale.minimal_actions(i), dtype=np.int32) for i in range(num_envs)
         )

@@ -1,4 +1,5 @@
-// Times frames of a game on ALE's own emulation and on ours, in turns, on one thread.
+// Times frames of a game on ALE's own emulation and on ours, in turns, on one thread. Both play the
+// same random actions, with random paddle strengths.
 //
 //     bench_emulation FRAMES ROUNDS ROM...
 //
@@ -18,6 +19,7 @@
 #include "ale/common/Log.hpp"
 #include "ale/emucore/Console.hxx"
 #include "ale/emucore/OSystem.hxx"
+#include "ale/emucore/Props.hxx"
 #include "ale/environment/stella_environment.hpp"
 #include "emulator/vcs/processor.hpp"
 
@@ -37,7 +39,13 @@ class Player {
     ale_.setBool("color_averaging", false);
     ale_.loadROM(rom);
     ale::stella::Console& console = ale_.theOSystem->console();
-    if (fast) actormimic::vcs::Processor::install_in(console.system());
+    if (fast && !actormimic::vcs::Processor::install_in(console.system())) {
+      std::fprintf(stderr, "%s: only ALE's own emulation serves it\n", rom.c_str());
+      std::exit(1);
+    }
+    const auto& properties = console.properties();
+    paddles_ = properties.get(ale::stella::Controller_Left) == "PADDLES" ||
+               properties.get(ale::stella::Controller_Right) == "PADDLES";
     media_ = &console.mediaSource();
     system_ = &console.system();
     event_ = ale_.theOSystem->event();
@@ -49,8 +57,8 @@ class Player {
     while (frames > 0) {
       const double begin = processor_seconds();
       for (; frames > 0 && !ale_.romSettings->isTerminal(); --frames) {
-        if (frames % 8 == 0) action_ = static_cast<int>(random_() % 18);
-        state_.applyActionJoysticks(event_, action_, ale::PLAYER_B_NOOP);
+        if (frames % 8 == 0) choose();
+        press();
         media_->update();
         ale_.romSettings->step(*system_);
       }
@@ -61,13 +69,27 @@ class Player {
   }
 
  private:
+  void choose() {
+    action_ = static_cast<int>(random_() % 18);
+    strength_ = static_cast<float>(random_() % 1001) / 1000.0f;
+  }
+  // Without its paddle a game such as breakout never serves a ball, and stands still.
+  void press() {
+    if (paddles_)
+      state_.applyActionPaddles(event_, action_, strength_, ale::PLAYER_B_NOOP, 0.0f);
+    else
+      state_.applyActionJoysticks(event_, action_, ale::PLAYER_B_NOOP);
+  }
+
   ale::ALEInterface ale_;
   ale::stella::MediaSource* media_;
   ale::stella::System* system_;
   ale::stella::Event* event_;
   ale::ALEState state_;
   std::mt19937 random_{1};
+  bool paddles_ = false;
   int action_ = 0;
+  float strength_ = 1.0f;
 };
 
 double median(std::vector<double> values) {

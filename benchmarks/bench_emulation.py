@@ -47,7 +47,7 @@ def main() -> int:
     command = [program, args.frames, args.rounds]
     command += [roms.get_rom_path(games.canonical_name(game)) for game in args.games]
     done = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, check=True
+        [str(part) for part in command], stdout=subprocess.PIPE, text=True, check=True
     )
     rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     for row in rows:

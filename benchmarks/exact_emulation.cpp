@@ -2,10 +2,11 @@
 //
 //     exact_emulation FRAMES SEED THREADS ROM...
 //
-// Random actions and paddle strengths, sticky actions, resets in the middle of games, every mode
-// and difficulty that a game offers, saved states exchanged between the two. Compared are the
-// screen, the RAM, the audio, reward, lives, game over and the frame numbers, and now and then the
-// whole state as ALE serializes it, registers and chips included. Prints one JSON object per game.
+// Random actions and paddle strengths, sticky actions, resets in the middle of games, half of them
+// with a mode and a difficulty drawn from those that the game offers, saved states exchanged
+// between the two. Compared are the screen, the RAM, the audio, reward, lives, game over and the
+// frame numbers, and at every 32nd frame the whole state as ALE serializes it, registers and chips
+// included. Prints one JSON object per game.
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>

@@ -26,11 +26,13 @@ GAMES = (
 
 
 def both(games: str | tuple[str, ...], num_envs: int, **settings: Any) -> list[AtariVectorEnv]:
-    """The same pool on our emulation and on ALE's."""
-    return [
+    """The same pool on our emulation and on ALE's, and no game that falls back to ALE's."""
+    envs = [
         AtariVectorEnv(games, num_envs, emulation=emulation, **settings)
         for emulation in ("fast", "stock")
     ]
+    assert [env.emulations for env in envs] == [("fast",) * num_envs, ("stock",) * num_envs]
+    return envs
 
 
 def assert_same(fast: tuple[Any, ...], stock: tuple[Any, ...], at: int) -> None:

@@ -150,6 +150,10 @@ class PyPool {
 
   std::vector<int> minimal_actions(int env) const { return pool_->minimal_actions(env); }
   int action_count(int env) const { return pool_->action_count(env); }
+  Emulation emulation(int env) {
+    wait_idle();
+    return pool_->emulation(env);
+  }
   int num_threads() const { return pool_->num_threads(); }
 
   void require_shape(const PyBatch& batch) const {
@@ -322,6 +326,7 @@ void bind_pool(py::module_& m) {
       .def("close", &PyPool::close)
       .def("minimal_actions", &PyPool::minimal_actions)
       .def("action_count", &PyPool::action_count)
+      .def("emulation", &PyPool::emulation)
       .def_property_readonly("num_threads", &PyPool::num_threads);
 }
 

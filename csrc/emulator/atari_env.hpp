@@ -77,6 +77,7 @@ class AtariEnv {
 
   int action_count() const { return static_cast<int>(actions_.size()); }
   const std::vector<int>& minimal_actions() const { return minimal_actions_; }
+  Emulation emulation() const { return console_.emulation(); }
   std::size_t obs_bytes() const { return history_.size(); }
 
   void save(StateWriter& out) const;

@@ -51,7 +51,7 @@ Console::Console(const GameChoice& game, float repeat_action_probability, Emulat
     : impl_(std::make_unique<Impl>()) {
   ale::Logger::setMode(ale::Logger::Error);
   impl_->choice = game;
-  impl_->emulation = emulation;
+  impl_->wanted = emulation;
   // ALE ends the process when it cannot load a ROM, so what it would trip over is asked first.
   impl_->file_md5 = md5_of(game.rom_path);
   require(!impl_->file_md5.empty(), "ROM file '", game.rom_path, "' cannot be read");
@@ -100,7 +100,8 @@ void Console::Impl::find_parts() {
   md5 = loaded;
   system = &osystem->console().system();
   tia = &system->tia();
-  if (emulation == Emulation::kFast) vcs::Processor::install_in(*system);
+  const bool fast = wanted == Emulation::kFast && vcs::Processor::install_in(*system);
+  emulation = fast ? Emulation::kFast : Emulation::kStock;
   media = &osystem->console().mediaSource();
   game = ale->romSettings.get();
   sticky_random = &ale->environment->getEnvironmentRNG();
@@ -149,6 +150,7 @@ int Console::act(int action, float strength) {
   return c.game->getReward();
 }
 
+Emulation Console::emulation() const { return impl_->emulation; }
 bool Console::game_over() const { return impl_->game->isTerminal(); }
 int Console::lives() const { return impl_->game->lives(); }
 int Console::frame_number() const { return impl_->state.getFrameNumber(); }

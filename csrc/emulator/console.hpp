@@ -32,8 +32,8 @@ enum class Emulation { kFast, kStock };
 class Console {
  public:
   // Loads the ROM. Throws std::invalid_argument for a file that is missing or not a supported game
-  // and for a mode or difficulty that the game does not have. A console of a kind that only ALE's
-  // own emulation serves has that, whatever `emulation` says.
+  // and for a mode or difficulty that the game does not have. A cartridge of a kind that only
+  // ALE's own emulation serves has that, whatever `emulation` says; emulation() tells.
   Console(const GameChoice& game, float repeat_action_probability, Emulation emulation);
   ~Console();
   Console(const Console&) = delete;
@@ -48,6 +48,7 @@ class Console {
   // far a paddle turns. After the game's end it does nothing and returns 0.
   int act(int action, float strength);
 
+  Emulation emulation() const;  // the one that runs
   bool game_over() const;
   int lives() const;
   int frame_number() const;          // since the console was switched on

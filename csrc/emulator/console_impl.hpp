@@ -22,7 +22,8 @@ namespace actormimic {
 
 struct Console::Impl {
   GameChoice choice;
-  Emulation emulation = Emulation::kFast;
+  Emulation wanted = Emulation::kFast;
+  Emulation emulation = Emulation::kStock;  // what runs, once a ROM is loaded
   std::unique_ptr<ale::ALEInterface> ale;
   // Found once after each power-on, so that a frame costs no look-up.
   ale::stella::OSystem* osystem = nullptr;

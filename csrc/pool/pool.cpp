@@ -206,6 +206,10 @@ const std::vector<int>& Pool::minimal_actions(int env) const {
   require_index("env", env, num_envs());
   return open().envs[env]->minimal_actions();
 }
+Emulation Pool::emulation(int env) const {
+  require_index("env", env, num_envs());
+  return open().envs[env]->emulation();
+}
 
 int Pool::batches_in_flight() const {
   const Impl& p = open();

@@ -41,6 +41,9 @@ class Pool {
   std::size_t obs_bytes() const;    // of one environment
   int action_count(int env) const;  // of its action set
   const std::vector<int>& minimal_actions(int env) const;
+  // The one that runs: ALE's own where ours does not serve the cartridge. Only with no reset under
+  // way.
+  Emulation emulation(int env) const;
 
   // Batches that hold one result of every environment.
   int batches_in_flight() const;
