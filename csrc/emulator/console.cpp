@@ -17,10 +17,6 @@
 namespace actormimic {
 namespace {
 
-// The last RAM address. Reading it leaves on the data bus what ALE leaves there when it copies the
-// RAM after each frame; games see that value where they read an address nothing answers to.
-constexpr std::uint16_t kLastRamAddress = 0xff;
-
 // The MD5 of a file as ALE computes it; empty where the file cannot be read.
 std::string md5_of(const std::string& path) {
   std::ifstream file(path, std::ios::binary);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -19,6 +20,10 @@
 #include "emulator/console.hpp"
 
 namespace actormimic {
+
+// The last RAM address. Reading it leaves on the data bus what ALE leaves there when it copies the
+// RAM after each frame; games see that value where they read an address nothing answers to.
+inline constexpr std::uint16_t kLastRamAddress = 0xff;
 
 struct Console::Impl {
   GameChoice choice;

@@ -1,5 +1,6 @@
 // Saved states of a console. ALE's own hold neither the sticky action nor the pictures, nor where
 // the TIA stands in its mask tables; two pools would drift apart after a restore.
+#include <algorithm>
 #include <limits>
 #include <stdexcept>
 
@@ -7,12 +8,17 @@
 #include "ale/emucore/Serializer.hxx"
 #include "emulator/console_impl.hpp"
 #include "emulator/tia_access.hpp"
+#include "emulator/vcs/bus.hpp"
+#include "emulator/vcs/riot.hpp"
 
 namespace ale {
 namespace stella {
 namespace {
 
-constexpr std::size_t kPictureBytes = 160 * 300;
+using actormimic::vcs::kLineClocks;
+using actormimic::vcs::kPixels;
+
+constexpr std::size_t kPictureBytes = kPixels * 300;
 
 std::int64_t checked(std::int64_t offset, std::size_t size) {
   actormimic::require(0 <= offset && offset < static_cast<std::int64_t>(size),
@@ -34,10 +40,22 @@ Place place(const std::uint8_t* mask, const Table& table, const Disabled& disabl
   return {1, static_cast<std::int32_t>(mask - disabled)};
 }
 
+// A line of masks is read from here on. A table's rows are two lines long and come in four copies,
+// for the positions of an object modulo four; see vcs/tia_loan.cpp.
 template <typename Table, typename Disabled>
 const std::uint8_t* at(Place place, const Table& table, const Disabled& disabled) {
-  if (place.disabled != 0) return disabled + checked(place.offset, sizeof disabled);
-  return reinterpret_cast<const std::uint8_t*>(&table) + checked(place.offset, sizeof table);
+  if (place.disabled != 0) return disabled + checked(place.offset, sizeof disabled - kPixels + 1);
+  const std::int64_t offset = checked(place.offset, sizeof table);
+  const std::int64_t copy = offset / static_cast<std::int64_t>(sizeof table / 4);
+  const std::int64_t start = offset % (2 * kPixels);
+  actormimic::require(start % 4 == 0 && start <= kPixels && (start > 0 || copy == 0),
+                      "the saved state is damaged: mask offset ", offset);
+  return reinterpret_cast<const std::uint8_t*>(&table) + offset;
+}
+
+void require_in(const char* name, std::int64_t value, std::int64_t low, std::int64_t high) {
+  actormimic::require(low <= value && value <= high, "the saved state is damaged: ", name, " ",
+                      value);
 }
 
 }  // namespace
@@ -72,8 +90,37 @@ void TIADebug::load(TIA& tia, actormimic::StateReader& in) {
   tia.myCurrentM1Mask = at(in.get<Place>(), TIA::ourMissleMaskTable, disabled);
   tia.myCurrentP0Mask = at(in.get<Place>(), TIA::ourPlayerMaskTable, disabled);
   tia.myCurrentP1Mask = at(in.get<Place>(), TIA::ourPlayerMaskTable, disabled);
-  tia.myCurrentPFMask = &TIA::ourPlayfieldTable[0][0] +
-                        checked(in.get<std::int64_t>(), sizeof TIA::ourPlayfieldTable / 4);
+  const auto playfield = in.get<std::int64_t>();
+  actormimic::require(playfield == 0 || playfield == kPixels,
+                      "the saved state is damaged: playfield offset ", playfield);
+  tia.myCurrentPFMask = &TIA::ourPlayfieldTable[0][0] + playfield;
+  require_possible(tia);
+}
+
+// ALE trusts its saved states. What no console can have would be read and written out of bounds.
+void TIADebug::require_possible(const TIA& tia) {
+  for (const int position : {tia.myPOSP0, tia.myPOSP1, tia.myPOSM0, tia.myPOSM1, tia.myPOSBL})
+    require_in("position", position, 0, kPixels - 1);
+  for (const int motion : {tia.myHMP0, tia.myHMP1, tia.myHMM0, tia.myHMM1, tia.myHMBL})
+    require_in("motion", motion, 0, 15);
+  if (!tia.myPartialFrameFlag) return;  // a new frame sets all of the following
+
+  const std::int64_t start = tia.myClockWhenFrameStarted, now = tia.myClockAtLastUpdate;
+  require_in("frame start", start, 1 - kLineClocks, 0);
+  const std::int64_t display = start + tia.myStartDisplayOffset;
+  const std::int64_t stop = start + tia.myStopDisplayOffset;
+  require_in("display start", tia.myClockStartDisplay, display, display);
+  require_in("display stop", tia.myClockStopDisplay, stop, stop);
+  require_in("beam clock", now, start, stop);
+  const std::int64_t left = tia.myClocksToEndOfScanLine;
+  require_in("clocks to the line's end", left, 0, kLineClocks);
+  require_in("clocks between lines", (now + left - start) % kLineClocks, 0, 0);
+  // The lines still to be drawn must find room in the picture.
+  const std::int64_t lines = (stop - (now + left)) / kLineClocks + 1;
+  const std::int64_t row = tia.myFramePointer - tia.myCurrentFrameBuffer -
+                           std::clamp<std::int64_t>(kPixels - left, 0, kPixels);
+  require_in("pixels between rows", row % kPixels, 0, 0);
+  require_in("row", row / kPixels, 0, static_cast<std::int64_t>(kPictureBytes) / kPixels - lines);
 }
 
 }  // namespace stella
@@ -134,8 +181,11 @@ void Console::load(StateReader& in) {
   c.held_strength = in.get<float>();
   require_range("held strength of the saved state", c.held_strength, 0.0f, 1.0f);
   Pictures::load(*c.tia, in);
+  constexpr unsigned kTimerPage = 0x280 >> vcs::Bus::kPageShift;
+  auto* const riot = dynamic_cast<ale::stella::M6532*>(c.system->getPageAccess(kTimerPage).device);
+  if (riot != nullptr) vcs::Riot(*riot).require_possible();  // else ALE's own emulation runs
   // The data bus holds the last byte of RAM between frames; see console.cpp.
-  c.system->peek(0xff);
+  c.system->peek(kLastRamAddress);
 }
 
 }  // namespace actormimic

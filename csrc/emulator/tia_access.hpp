@@ -23,6 +23,7 @@ class TIADebug {
   class Tables;  // of tests
 
  private:
+  static void require_possible(const TIA& tia);
   static std::uint32_t cycles_to_charge(int resistance);
 };
 

@@ -1,6 +1,7 @@
 // The TIA's registers, tables and drawing loops beside ALE's, compared in every byte of state.
 // ACTORMIMIC_TIA_FRAMES=20000 makes random accesses for so many frames.
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -212,6 +213,7 @@ int play_script(const char* game, int frames, unsigned seed, const vcs::PixelLoo
     stock.console->mediaSource().update();
     ours.console->mediaSource().update();
     if (expected->reads != got->reads || !(SavedState(ours) == SavedState(stock))) return frame;
+    SavedState(ours).load(ours);  // throws if it takes a real state for a damaged one
   }
   return -1;
 }
@@ -229,6 +231,10 @@ TEST(random_accesses) {
 TEST(vector_loops_equal_plain_ones) {
   const vcs::PixelLoops& plain = vcs::plain_loops();
   const vcs::PixelLoops& best = vcs::best_loops();
+  if (&best == &plain) {
+    std::printf("  skipped: this processor has none but the plain loops\n");
+    return;
+  }
   std::mt19937 random(5);
   const auto below = [&random](unsigned n) { return static_cast<int>(random() % n); };
   bool collisions_equal = true, pixels_equal = true;

@@ -19,7 +19,8 @@ inline constexpr std::uint32_t kLongestStraightRun = 0x1000;
 bool run_decoded(Registers& registers, Bus& bus, const Program& program, std::uint32_t limit);
 
 // Executes one instruction, whatever it is and wherever it lies. Returns false, the registers
-// untouched, for an opcode that jams the processor.
+// untouched, for an opcode that jams the processor. The bus has seen that opcode fetched; ALE's own
+// execute(1), which then has to find it, fetches it again.
 bool step(Registers& registers, Bus& bus);
 
 }  // namespace actormimic::vcs

@@ -1,6 +1,7 @@
 #include "emulator/vcs/processor.hpp"
 
 #include <string_view>
+#include <utility>
 
 #include "ale/emucore/Cart.hxx"
 #include "emulator/vcs/interpreter.hpp"
@@ -58,8 +59,8 @@ bool Processor::install_in(System& system) {
   return false;
 }
 
-Processor::Processor(const M6502Low& stock, System& system, const Program& program)
-    : M6502Low(stock), bus_(system), program_(program) {}
+Processor::Processor(const M6502Low& stock, System& system, Program program)
+    : M6502Low(stock), bus_(system), program_(std::move(program)) {}
 
 Registers Processor::take_registers() const {
   Registers r;

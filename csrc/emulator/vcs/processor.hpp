@@ -24,8 +24,7 @@ class Processor final : public ale::stella::M6502Low {
   bool execute(std::uint32_t number) override;
 
  private:
-  Processor(const ale::stella::M6502Low& stock, ale::stella::System& system,
-            const Program& program);
+  Processor(const ale::stella::M6502Low& stock, ale::stella::System& system, Program program);
 
   Registers take_registers() const;
   void give_back(const Registers& registers);

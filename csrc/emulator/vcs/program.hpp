@@ -42,7 +42,7 @@ struct RomLayout {
 
 class Program {
  public:
-  // The ROM must not change and outlive the program.
+  // The ROM must outlive the program and must not change.
   Program(const std::uint8_t* rom, std::size_t size, const RomLayout& layout);
 
   const Decoded* begin() const { return code_.data(); }

@@ -36,20 +36,17 @@ void Registers::subtract_decimal(std::uint8_t operand) {
 }
 
 void Registers::and_rotate(std::uint8_t operand) {
-  const std::uint8_t value = a & operand;
-  const std::uint8_t rotated = static_cast<std::uint8_t>(value >> 1 | carry << 7);
-  a = rotated;
-  set_nz(rotated);
-  if (!decimal) {
-    carry = (rotated >> 6) & 1;
-    overflow = static_cast<std::uint8_t>((rotated << 1) ^ (rotated << 2));
-    return;
-  }
-  nz = (carry != 0 ? 0x8000 : 0) | (rotated != 0 ? 1 : 0);
-  overflow = static_cast<std::uint8_t>((value ^ rotated) << 1);
-  if ((value & 0x0f) + (value & 0x01) > 0x05) a = (a & 0xf0) | ((a + 0x06) & 0x0f);
-  carry = (value & 0xf0) + (value & 0x10) > 0x50 ? 1 : 0;
-  if (carry != 0) a = static_cast<std::uint8_t>(a + 0x60);
+  const auto both = static_cast<std::uint8_t>(a & operand);
+  a = static_cast<std::uint8_t>(both >> 1 | carry << 7);
+  set_nz(a);
+  carry = both >> 7;
+  overflow = static_cast<std::uint8_t>(both ^ both << 1);
+  if (!decimal) return;
+  // The adder also corrects what was rotated: six more for each digit of the sum that is above 9,
+  // but without a carry from digit to digit.
+  carry = both >= 0x50 ? 1 : 0;
+  const int low = a + ((both & 0x0f) >= 0x05 ? 0x06 : 0), high = a + (carry != 0 ? 0x60 : 0);
+  a = static_cast<std::uint8_t>((high & 0xf0) | (low & 0x0f));
 }
 
 }  // namespace actormimic::vcs

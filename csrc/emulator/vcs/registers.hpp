@@ -69,7 +69,8 @@ struct Registers {
   // treats otherwise, give what ALE's tables hold there.
   void add_decimal(std::uint8_t operand);
   void subtract_decimal(std::uint8_t operand);
-  // ARR: AND, then rotate right through an adder whose flags come from odd places.
+  // ARR: AND, then rotate right. Meanwhile the adder adds the AND's result to itself, and carry and
+  // overflow are that sum's.
   void and_rotate(std::uint8_t operand);
 };
 

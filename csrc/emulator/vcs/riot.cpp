@@ -1,6 +1,18 @@
 #include "emulator/vcs/riot.hpp"
 
+#include <algorithm>
+#include <iterator>
+
+#include "common/check.hpp"
+
 namespace actormimic::vcs {
+
+void Riot::require_possible() const {
+  require(std::find(std::begin(kShifts), std::end(kShifts), shift()) != std::end(kShifts),
+          "the saved state is damaged: timer shift ", shift());
+  const std::uint32_t timer = chip_.*reveal(Timer{});
+  require(timer <= 0xff, "the saved state is damaged: timer ", timer);
+}
 
 // Past zero the timer counts single cycles, by ALE's account once it has been read.
 std::uint8_t Riot::expired(std::uint32_t cycle) {

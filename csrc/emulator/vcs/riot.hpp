@@ -29,6 +29,9 @@ class Riot {
     }
   }
 
+  // Throws std::invalid_argument for what a damaged saved state may hold and no program can set.
+  void require_possible() const;
+
   // For polling loops: the last cycle at which so many ticks are left; INTIM reads them, TIMINT
   // nothing yet, and no read changes anything.
   std::int32_t last_cycle_with(int ticks) const {

@@ -160,7 +160,7 @@ class Tia {
   // eight pixels' distance from the end of the horizontal blank, from wherever in it the beam is,
   // and so reaches as much too far. That shows only if the frame ends on this line.
   void note_blank(int pixels) {
-    const int reach = kMotionBlank - pixels;
+    const int reach = kMotionBlank + std::min(-pixels, kBlankClocks);
     blanked_ = blanked_row_ == row_ ? std::max(blanked_, reach) : reach;
     blanked_row_ = row_;
     blank_seen_ = true;

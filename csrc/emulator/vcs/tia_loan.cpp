@@ -33,8 +33,7 @@ MaskPlace place_of(const std::uint8_t* mask, const Table& table, Rows rows) {
   if (mask < begin || mask >= begin + sizeof table) return kNowhere;  // in the disabled one
   const auto offset = static_cast<int>(mask - begin);
   const int row = offset / kAleRow % rows.count, copy = offset / kAleRow / rows.count;
-  // A damaged saved state may point anywhere in the table.
-  const int position = std::max(kPixels - offset % kAleRow + copy, 0);
+  const int position = kPixels - offset % kAleRow + copy;  // console_state.cpp refuses others
   return static_cast<MaskPlace>((rows.first + row) * ObjectMasks::kRow + kPixels - position);
 }
 
@@ -48,11 +47,7 @@ const std::uint8_t* mask_at(MaskPlace place, const Table& table, Rows rows,
          kPixels - (position - copy);
 }
 
-// ALE trusts its saved states, and so would our tables be read out of bounds.
-std::int16_t checked(std::int16_t position) {
-  return 0 <= position && position < kPixels ? position : std::int16_t{0};
-}
-std::uint8_t checked_motion(std::int8_t motion) { return static_cast<std::uint8_t>(motion & 15); }
+std::uint8_t nibble(std::int8_t motion) { return static_cast<std::uint8_t>(motion); }
 
 }  // namespace
 
@@ -101,27 +96,27 @@ void TIADebug::lend(TIA& tia, actormimic::vcs::Tia& to) {
   to.star_field_ = tia.myM0CosmicArkMotionEnabled;
   to.star_counter_ = tia.myM0CosmicArkCounter;
 
-  to.player_[0] = {tia.myGRP0,  tia.myDGRP0,  tia.myNUSIZ0,         checked_motion(tia.myHMP0),
-                   tia.myREFP0, tia.myVDELP0, checked(tia.myPOSP0), 0};
-  to.player_[1] = {tia.myGRP1,  tia.myDGRP1,  tia.myNUSIZ1,         checked_motion(tia.myHMP1),
-                   tia.myREFP1, tia.myVDELP1, checked(tia.myPOSP1), 0};
+  to.player_[0] = {tia.myGRP0,  tia.myDGRP0,  tia.myNUSIZ0, nibble(tia.myHMP0),
+                   tia.myREFP0, tia.myVDELP0, tia.myPOSP0,  0};
+  to.player_[1] = {tia.myGRP1,  tia.myDGRP1,  tia.myNUSIZ1, nibble(tia.myHMP1),
+                   tia.myREFP1, tia.myVDELP1, tia.myPOSP1,  0};
   to.missile_[0] = {tia.myENAM0,
                     tia.myRESMP0,
-                    checked_motion(tia.myHMM0),
-                    checked(tia.myPOSM0),
+                    nibble(tia.myHMM0),
+                    tia.myPOSM0,
                     0,
                     place_of(tia.myCurrentM0Mask, TIA::ourMissleMaskTable, kMissileRows)};
   to.missile_[1] = {tia.myENAM1,
                     tia.myRESMP1,
-                    checked_motion(tia.myHMM1),
-                    checked(tia.myPOSM1),
+                    nibble(tia.myHMM1),
+                    tia.myPOSM1,
                     0,
                     place_of(tia.myCurrentM1Mask, TIA::ourMissleMaskTable, kMissileRows)};
   to.ball_ = {tia.myENABL,
               tia.myDENABL,
               tia.myVDELBL,
-              checked_motion(tia.myHMBL),
-              checked(tia.myPOSBL),
+              nibble(tia.myHMBL),
+              tia.myPOSBL,
               0,
               place_of(tia.myCurrentBLMask, TIA::ourBallMaskTable, kBallRows)};
 

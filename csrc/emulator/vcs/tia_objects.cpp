@@ -198,7 +198,8 @@ void Tia::reset_missile(int n, std::uint32_t cycle) {
   const int clock = static_cast<int>(3 * cycle_of_line(cycle));
   const int since_motion = clock_of(cycle) - motion_clock_;
   std::int16_t position = reset_position(clock, 4, 2);
-  // A strobe while HMOVE still counts: as games show it (Dolphin; Pitfall II).
+  // A strobe while HMOVE still counts: ALE's list of special cases, made for games that need them
+  // (Dolphin; Pitfall II) and kept for exactness.
   if (n == 0 && since_motion == 20 * 3 && clock == 69) position = 8;
   if (n == 1 && since_motion == 3 * 3 && clock == 18) position = 3;
   place_missile(n, position);
@@ -208,8 +209,7 @@ void Tia::reset_ball(std::uint32_t cycle) {
   const int clock = static_cast<int>(3 * cycle_of_line(cycle));
   const int since_motion = clock_of(cycle) - motion_clock_;
   int position = reset_position(clock, 4, 2);
-  // A strobe while HMOVE still counts: as games show it (Escape from the Mindmaster; Decathlon;
-  // Robot Tank; Hole Hunter).
+  // The same list for the ball (Escape from the Mindmaster; Decathlon; Robot Tank; Hole Hunter).
   if (since_motion == 18 * 3 && (clock == 60 || clock == 69)) position = 10;
   if (since_motion == 3 * 3 && clock == 18) position = 3;
   if (since_motion == 7 * 3 && clock == 30) position = 6;

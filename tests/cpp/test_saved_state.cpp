@@ -1,0 +1,216 @@
+// Saved states of a console as a damaged file would hand them over: refused where no console can
+// have come there. The pool's checksum, which would refuse them all, is not asked.
+#include <cstring>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "check.hpp"
+#include "emulator/console.hpp"
+
+using namespace actormimic;
+
+namespace {
+
+constexpr std::size_t kPicture = 160 * 300;
+// Of the last part of a state: two flags, where the next pixel goes, two pictures, five places in
+// mask tables, one in the playfield's.
+constexpr std::size_t kPlaces = 2 + sizeof(std::int64_t) + 2 * kPicture;
+constexpr std::size_t kPictures = kPlaces + 5 * 8 + sizeof(std::int64_t);
+enum Place { kBall, kMissile0, kMissile1, kPlayer0, kPlayer1 };
+
+// The numbers of ALE's TIA in the order in which it saves them, as far as the tests name them.
+enum TiaNumber {
+  kFrameStart,
+  kDisplayStart,
+  kDisplayStop,
+  kBeam,
+  kClocksToEnd,
+  kMotionP0 = 30,
+  kPositionP0 = 41,
+  kMotionBlank = 49,
+};
+enum RiotNumber { kTimer = 129, kShift };
+
+class State {
+ public:
+  explicit State(const Console& console) {
+    StateWriter out;
+    console.save(out);
+    bytes_ = out.take();
+  }
+
+  // Empty if the console takes the state, else the problem.
+  std::string load_into(Console& console) const {
+    StateReader in(bytes_.data(), bytes_.size());
+    try {
+      console.load(in);
+    } catch (const std::invalid_argument& problem) {
+      return problem.what();
+    }
+    return "";
+  }
+
+  std::int32_t tia(int number) const { return get<std::int32_t>(number_at("TIA", number)); }
+  State with_tia(int number, std::int32_t value) const {
+    return with(number_at("TIA", number), value);
+  }
+  State with_riot(int number, std::int32_t value) const {
+    return with(number_at("M6532", number), value);
+  }
+  State with_mask(Place place, std::int32_t disabled, std::int32_t offset) const {
+    const std::size_t at = pictures() + kPlaces + 8 * static_cast<std::size_t>(place);
+    return with(at, disabled).with(at + 4, offset);
+  }
+  State with_playfield(std::int64_t offset) const { return with(bytes_.size() - 8, offset); }
+  State with_flag(std::uint8_t unfinished) const { return with(pictures(), unfinished); }
+  State with_pixel(std::int64_t next) const { return with(pictures() + 2, next); }
+  // The beam stands before the first line of a frame that has not ended, and HMOVE has blackened
+  // the line's left.
+  State unfinished() const {
+    constexpr std::int32_t kTrue = 0xfab1fab2;
+    return with_flag(1)
+        .with_pixel(0)
+        .with_tia(kBeam, tia(kDisplayStart))
+        .with_tia(kClocksToEnd, 228)
+        .with_tia(kMotionBlank, kTrue);
+  }
+
+ private:
+  std::size_t pictures() const { return bytes_.size() - kPictures; }
+  // Behind a device's name ALE writes numbers of four bytes.
+  std::size_t number_at(const std::string& device, int number) const {
+    const std::string name = std::string{static_cast<char>(device.size()), 0, 0, 0} + device;
+    const std::size_t at = bytes_.find(name);
+    CHECK(at != std::string::npos);
+    return at + name.size() + 4 * static_cast<std::size_t>(number);
+  }
+  template <typename T>
+  T get(std::size_t at) const {
+    T value;
+    std::memcpy(&value, bytes_.data() + at, sizeof value);
+    return value;
+  }
+  template <typename T>
+  State with(std::size_t at, T value) const {
+    State changed = *this;
+    std::memcpy(changed.bytes_.data() + at, &value, sizeof value);
+    return changed;
+  }
+
+  std::string bytes_;
+};
+
+struct Played {
+  explicit Played(Emulation emulation)
+      : console({"pong", std::string(ACTORMIMIC_TEST_ROMS) + "/pong.bin", -1, -1}, 0.0f,
+                emulation) {
+    console.power_on(3);
+    console.reset();
+    play(40);
+  }
+  void play(int frames) {
+    for (int frame = 0; frame < frames; ++frame) console.act(frame % 6, 1.0f);
+  }
+  // Whether the console refuses the state so; it goes on from a sound one afterwards.
+  bool refuses(const State& state, const std::string& problem) {
+    const State sound(console);
+    const bool refused = state.load_into(console) == "the saved state is damaged: " + problem;
+    CHECK(sound.load_into(console).empty());
+    play(1);
+    return refused;
+  }
+  // Whether it takes the state, and plays on from it.
+  bool takes(const State& state) {
+    const State sound(console);
+    const bool taken = state.load_into(console).empty();
+    if (taken) play(3);
+    CHECK(sound.load_into(console).empty());
+    return taken;
+  }
+
+  Console console;
+};
+
+constexpr int kRow = 320;         // bytes of a mask
+constexpr int kCopy = 16 * kRow;  // of a player's, for a position modulo four
+
+TEST(masks_begin_where_an_object_may_stand) {
+  for (const Emulation emulation : {Emulation::kFast, Emulation::kStock}) {
+    Played played(emulation);
+    const State state(played.console);
+    for (const Place place : {kPlayer0, kPlayer1}) {
+      // 0 is where it stands at power-on; then the positions 159, 0 and 3.
+      for (const int offset : {0, 3 * kCopy + 4, 160, 3 * kCopy + 160, 4 * kCopy - 160})
+        CHECK(played.takes(state.with_mask(place, 0, offset)));
+      for (const int offset : {kCopy, 2 * kCopy, 2 * kCopy + 1, 3 * kCopy, 3 * kCopy + 1,
+                               3 * kCopy + 2, 164, 319, 4 * kCopy - 1})
+        CHECK(played.refuses(state.with_mask(place, 0, offset),
+                             "mask offset " + std::to_string(offset)));
+      CHECK(played.refuses(state.with_mask(place, 0, -1), "offset -1 of 20480"));
+      CHECK(played.refuses(state.with_mask(place, 0, 4 * kCopy), "offset 20480 of 20480"));
+    }
+    for (const Place place : {kBall, kMissile0, kMissile1}) {
+      CHECK(played.takes(state.with_mask(place, 0, 160)));
+      CHECK(played.takes(state.with_mask(place, 1, 0)));
+      CHECK(played.refuses(state.with_mask(place, 0, 161), "mask offset 161"));
+      CHECK(played.refuses(state.with_mask(place, 1, 481), "offset 481 of 481"));
+    }
+    CHECK(played.takes(state.with_playfield(160)));
+    CHECK(played.refuses(state.with_playfield(1), "playfield offset 1"));
+  }
+}
+
+TEST(an_unfinished_frame_has_its_clocks_in_order) {
+  for (const Emulation emulation : {Emulation::kFast, Emulation::kStock}) {
+    Played played(emulation);
+    const State state = State(played.console).unfinished();
+    const int start = state.tia(kFrameStart), display = state.tia(kDisplayStart),
+              stop = state.tia(kDisplayStop);
+    CHECK(played.takes(state));
+    CHECK(played.takes(
+        state.with_tia(kBeam, display + 228).with_tia(kClocksToEnd, 0).with_pixel(160)));
+    CHECK(played.takes(
+        state.with_tia(kBeam, display + 70).with_tia(kClocksToEnd, 158).with_pixel(2)));
+    for (const int left : {-1, 229, 1 << 30, -(1 << 30)}) {
+      CHECK(played.refuses(state.with_tia(kClocksToEnd, left),
+                           "clocks to the line's end " + std::to_string(left)));
+    }
+    CHECK(played.refuses(state.with_tia(kClocksToEnd, 227), "clocks between lines 227"));
+    CHECK(played.refuses(state.with_tia(kFrameStart, 1), "frame start 1"));
+    CHECK(played.refuses(state.with_tia(kFrameStart, -228), "frame start -228"));
+    for (const auto& [number, name] :
+         {std::pair{kDisplayStart, "display start "}, std::pair{kDisplayStop, "display stop "}}) {
+      for (const int by : {-1, 228}) {
+        const int moved = state.tia(number) + by;
+        CHECK(played.refuses(state.with_tia(number, moved), name + std::to_string(moved)));
+      }
+    }
+    for (const int beam : {start - 1, stop + 1})
+      CHECK(played.refuses(state.with_tia(kBeam, beam), "beam clock " + std::to_string(beam)));
+    CHECK(played.refuses(state.with_pixel(1), "pixels between rows 1"));
+    CHECK(played.refuses(state.with_pixel(kPicture), "row 300"));
+    CHECK(played.refuses(state.with_pixel(kPicture + 1), "offset 48001 of 48001"));
+    // A frame that has ended leaves its clocks behind, and damage there does nothing.
+    CHECK(played.takes(state.with_flag(0).with_tia(kClocksToEnd, 1 << 30)));
+  }
+}
+
+TEST(registers_hold_what_a_program_can_put_there) {
+  Played played(Emulation::kFast);
+  const State state(played.console);
+  for (int object = 0; object < 5; ++object) {
+    CHECK(played.takes(state.with_tia(kPositionP0 + object, 159)));
+    CHECK(played.refuses(state.with_tia(kPositionP0 + object, 160), "position 160"));
+    CHECK(played.refuses(state.with_tia(kPositionP0 + object, -1), "position -1"));
+    CHECK(played.takes(state.with_tia(kMotionP0 + object, 15)));
+    CHECK(played.refuses(state.with_tia(kMotionP0 + object, 16), "motion 16"));
+    CHECK(played.refuses(state.with_tia(kMotionP0 + object, -1), "motion -1"));
+  }
+  for (const int shift : {0, 3, 6, 10}) CHECK(played.takes(state.with_riot(kShift, shift)));
+  for (const int shift : {1, 32, 255})
+    CHECK(played.refuses(state.with_riot(kShift, shift), "timer shift " + std::to_string(shift)));
+  CHECK(played.refuses(state.with_riot(kTimer, 256), "timer 256"));
+}
+
+}  // namespace
