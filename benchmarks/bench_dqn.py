@@ -5,7 +5,8 @@
 All train the 2015 network on the same game with batches of 32 and one update per four agent steps,
 on the CPU and two of torch's threads. They take turns, a few hundred agent steps each, in one
 process; the ratio printed is the median over rounds of our rate / the peer's (above 1: ours is
-faster). A peer that is not installed is skipped.
+faster). The peers compute in float32, also beside our bfloat16. A peer that is not installed is
+skipped.
 
 stable-baselines3 runs as it comes (one environment) and with as many environments as ours, two
 updates per step of them. CleanRL's DQN is a script and no package, so its loop is written here: its
@@ -41,8 +42,8 @@ ROUNDS = 9
 Advance = Callable[[], None]
 
 
-def ours(precision: str) -> Advance:
-    """The project's own loop; the returned function does ``CHUNK`` agent steps."""
+def ours(precision: str) -> tuple[Advance, Callable[[], None]]:
+    """The project's own loop: what does ``CHUNK`` agent steps of it, and what ends it."""
     settings = resolve(
         {
             "task": "dqn",
@@ -69,7 +70,7 @@ def ours(precision: str) -> Advance:
 
     while training.updates < 20:
         advance()
-    return advance
+    return advance, training.close
 
 
 def atari_env(seed: int) -> Any:
@@ -203,7 +204,7 @@ PEERS = {
 def test_learning(benchmark: Any, peer: str, precision: str) -> None:
     torch.set_num_threads(THREADS)
     theirs = PEERS[peer]()
-    own = ours(precision)
+    own, close = ours(precision)
     times: list[float] = []
 
     def setup() -> None:
@@ -221,4 +222,5 @@ def test_learning(benchmark: Any, peer: str, precision: str) -> None:
         "ratio": round(float(np.median(ratios)), 2),
     }
     benchmark.extra_info.update(report)
+    close()
     print(f"\n{precision} beside {peer}: {report}")
