@@ -23,11 +23,14 @@ from actormimic.config_files import (
 
 CONFIG_NAME = "config.yaml"
 _LOCK_NAME = ".lock"
+_LENGTH = "training.agent_steps"
 
 
 @contextmanager
 def open_run_folder(settings: RunSettings) -> Iterator[Path]:
     """The folder of this run, made, locked and with its config.yaml; an unfit one is left alone.
+
+    A complete run that is now to be longer loses its ``results.json``, which makes it one to go on.
 
     Raises:
         ValueError: as `check_run_folder`, or another process is in it.
@@ -38,6 +41,8 @@ def open_run_folder(settings: RunSettings) -> Iterator[Path]:
     with _locked(folder):
         if (folder / CONFIG_NAME).exists():  # another process may have begun a run meanwhile
             check_run_folder(folder, settings)
+            if _recorded(folder).get(_LENGTH) != _compared(settings).get(_LENGTH):
+                (folder / "results.json").unlink(missing_ok=True)
         _write_config(folder, settings)
         yield folder
 
@@ -69,17 +74,30 @@ def check_run_folder(folder: Path, settings: RunSettings) -> None:
         return
     if settings.resume == "never":
         raise ValueError(f"resume is 'never', but {folder} holds a run; allowed: a new folder")
+    before, now = _recorded(folder), _compared(settings)
+    for key in dict.fromkeys([*now, *before]):
+        if key in FREE or now.get(key) == before.get(key):
+            continue
+        # Nothing that is learned depends on how long a run is to be: a longer one begins the same.
+        if key == _LENGTH and now.get(key, 0) > before.get(key, 0):
+            continue
+        raise ValueError(
+            f"{key} is {now.get(key)!r}, but the run in {folder} has {before.get(key)!r}; "
+            f"allowed: the same{', more' if key == _LENGTH else ''}, or another folder (folder=...)"
+        )
+
+
+def _compared(settings: RunSettings) -> dict[str, Any]:
+    return flat_values(plain_values(settings))
+
+
+def _recorded(folder: Path) -> dict[str, Any]:
+    """The settings of the run that ``folder`` holds."""
+    config = folder / CONFIG_NAME
     try:
-        before = flat_values(plain_values(check_settings(read_config(config))))
+        return _compared(check_settings(read_config(config)))
     except ValueError as error:
         raise ValueError(f"{config} is not of this version: {error}") from error
-    now = flat_values(plain_values(settings))
-    for key in dict.fromkeys([*now, *before]):
-        if key not in FREE and now.get(key) != before.get(key):
-            raise ValueError(
-                f"{key} is {now.get(key)!r}, but the run in {folder} has {before.get(key)!r}; "
-                f"allowed: the same, or another folder (folder=...)"
-            )
 
 
 @contextmanager

@@ -41,8 +41,8 @@ RUNS = {
 ENDS = {"dqn": 240, "actor_mimic": 180}
 
 
-def start(task: str, folder: Path, **how) -> subprocess.Popen:
-    words = [*RUNS[task], *TINY, f"folder={folder}"]
+def start(task: str, folder: Path, *more: str, **how) -> subprocess.Popen:
+    words = [*RUNS[task], *TINY, f"folder={folder}", *more]
     return subprocess.Popen(
         [sys.executable, "-m", "actormimic.run", *words],
         env=ENVIRONMENT,
@@ -150,6 +150,25 @@ def test_a_run_that_is_killed_at_random_moments_ends_with_the_same_bytes(
     killed(task, folder, moment)
     finish(start(task, folder))
     same(end(folder), uninterrupted[task].end)
+
+
+def test_a_run_that_is_made_longer_ends_as_one_that_was_so_long_from_the_start(
+    uninterrupted: dict[str, Whole], tmp_path: Path
+):
+    """But for its log, which has a line more where the shorter run ended."""
+    finish(start("dqn", tmp_path, "training.agent_steps=130"))
+    assert end(tmp_path)["agent_steps"] == 130
+    refused = start("dqn", tmp_path, "training.agent_steps=120")
+    out, _ = refused.communicate(timeout=300)
+    assert refused.returncode == 2
+    assert f"the run in {tmp_path} has 130; allowed: the same, more, or another folder" in out
+    finish(start("dqn", tmp_path))
+    found, expected = end(tmp_path), uninterrupted["dqn"].end
+    assert found["agent_steps"] == expected["agent_steps"]
+    for part in ("weights", "tensors"):
+        assert found[part].keys() == expected[part].keys()
+        assert all(found[part][name] == expected[part][name] for name in expected[part])
+    assert json.loads((tmp_path / "results.json").read_text())["agent_steps"] == 240
 
 
 def interrupted(folder: Path) -> Checkpoint | None:
