@@ -30,7 +30,8 @@ _LENGTH = "training.agent_steps"
 def open_run_folder(settings: RunSettings) -> Iterator[Path]:
     """The folder of this run, made, locked and with its config.yaml; an unfit one is left alone.
 
-    A complete run that is now to be longer loses its ``results.json``, which makes it one to go on.
+    A complete run that is now to be longer loses its ``results.json`` and final weights: it is one
+    to go on.
 
     Raises:
         ValueError: as `check_run_folder`, or another process is in it.
@@ -42,7 +43,8 @@ def open_run_folder(settings: RunSettings) -> Iterator[Path]:
         if (folder / CONFIG_NAME).exists():  # another process may have begun a run meanwhile
             check_run_folder(folder, settings)
             if _recorded(folder).get(_LENGTH) != _compared(settings).get(_LENGTH):
-                (folder / "results.json").unlink(missing_ok=True)
+                for end in ("results.json", "checkpoints/final.safetensors"):
+                    (folder / end).unlink(missing_ok=True)
         _write_config(folder, settings)
         yield folder
 

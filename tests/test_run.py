@@ -175,6 +175,19 @@ def test_a_folder_keeps_to_its_run(here, task, capsys, words, message):
     assert len(task.calls) == 1
 
 
+def test_a_run_that_is_to_be_longer_is_no_longer_complete(here, task):
+    assert run.main(["tiny.yaml"]) == 0
+    (here / "runs/tiny/checkpoints").mkdir()
+    ends = [here / "runs/tiny" / name for name in ("results.json", "checkpoints/final.safetensors")]
+    for path in ends:
+        path.write_text("{}")
+    assert run.main(["tiny.yaml"]) == 0
+    assert all(path.exists() for path in ends)
+    assert run.main(["tiny.yaml", "training.agent_steps=99999999"]) == 0
+    assert not any(path.exists() for path in ends)
+    assert load_settings(str(here / "runs/tiny/config.yaml")).training.agent_steps == 99999999
+
+
 def test_a_folder_with_other_things_in_it_is_left_alone(here, task, capsys):
     (here / "home").mkdir()
     (here / "home" / "letter.txt").write_text("dear")
