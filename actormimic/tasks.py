@@ -194,7 +194,13 @@ def _q_learning(settings: DqnRun | MultitaskDqnRun | TransferRun, folder: Path, 
     if isinstance(settings, TransferRun):
         frozen = list(settings.freeze)
         if settings.source != "random":
-            transfer_weights(network, Path(settings.source), settings.output_layer, action_sets[0])
+            transfer_weights(
+                network,
+                Path(settings.source),
+                settings.output_layer,
+                action_sets[0],
+                settings.reinitialize,
+            )
             say(f"starting from {settings.source}")
             _report_similarities(settings, folder, say)
     learner = DqnLearner(
