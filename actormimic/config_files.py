@@ -44,7 +44,7 @@ FULL = "full"
 """The scale of a file as it stands."""
 
 FREE = (
-    *("resume", "folder", "device", "threads", "environment.threads"),
+    *("resume", "folder", "device", "threads", "environment.threads", "environment.emulation"),
     *(
         "replay.residence",
         "replay.shared",

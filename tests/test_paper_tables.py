@@ -7,6 +7,7 @@ import pytest
 from actormimic.games import MULTITASK_GAMES, REFERENCE_SCORES, TRANSFER_TARGETS
 from actormimic.paper_scores import learning_curve, network_score, reaches
 from actormimic.paper_tables import (
+    all_sections,
     baselines,
     human_scores,
     percent,
@@ -92,6 +93,21 @@ def test_table1_stands_beside_the_paper(tmp_path):
     assert ours[4].startswith("10 ± 2.236 (40) [8, 12]")
     assert ours[6:] == ["50.0%", "50.0%", "50.0%"]
     assert paper == ["breakout", "paper", "273.1", "378", "347", "370.3", "127%", "97.98%", ""]
+
+
+@pytest.mark.parametrize(
+    ("figure", "beta", "name"), [("figure4", 0.0, "AMN-policy"), ("figure5", 0.01, "AMN-feature")]
+)
+def test_the_sources_of_transfers_are_not_called_table_1(tmp_path, figure, beta, name):
+    expert = made(tmp_path, "dqn", "breakout", [20.0] * 10, "expert")
+    source = made(
+        tmp_path, "actor_mimic", "breakout", [10.0] * 10, "amn", actor_mimic={"beta": beta}
+    )
+    (section,) = all_sections(Group("g", tmp_path, (figure,), (expert, source)))
+    assert section.heading == f"Appendix D: {name} and its experts"
+    assert section.rows == table1(group(expert, source))[0].rows
+    headings = [s.heading for s in all_sections(Group("g", tmp_path, ("figure1",), (source,)))]
+    assert headings[0] == "Table 1"
 
 
 def test_table1_is_the_same_beside_a_baseline(tmp_path):
@@ -198,6 +214,30 @@ def test_a_baseline_that_is_not_complete_is_said_to_be_so(tmp_path):
     part = made(*(tmp_path, "multitask_dqn", "breakout", [2.0] * 3, "mdqn"), heads="shared")
     (section,) = baselines(group(replace(part, results=None)))
     assert "as far as they are: mdqn (31 of 200 agent_steps)." in section.caption
+
+
+def test_experts_that_were_trained_for_less_than_the_paper_s_are_named(tmp_path):
+    student = made(tmp_path, "actor_mimic", "breakout", [10.0] * 10, "amn")
+    trained = made(tmp_path, "dqn", "breakout", [20.0] * 10, "trained")
+    bundled = made(tmp_path, "evaluate", "breakout", [], "bundled")
+    bundled.results["rows"][0]["expert"] = {
+        **{"mean": 9.0, "std": 1.0, "episodes": 2},
+        "trained_agent_steps": 70_000,
+    }
+    said = " Experts that were trained for less than the paper's (up to 50,000,000 agent_steps): "
+    for runs, found in (
+        ([trained], "breakout 101."),
+        ([bundled], "breakout 70,000."),
+        ([trained, bundled], "breakout 101 to 70,000."),
+    ):
+        assert table1(group(student, *runs))[0].caption.endswith(said + found)
+    taught = replace(student, experts={"breakout": trained, "pong": None})
+    assert table1(group(taught))[0].caption.endswith(said + "breakout 101.")
+    trained.metrics[-1]["agent_steps"] = 50_000_000
+    assert "Experts that" not in table1(group(taught))[0].caption
+    # A file of another library says nothing of its training.
+    bundled.results["rows"][0]["expert"]["trained_agent_steps"] = None
+    assert "Experts that" not in table1(group(student, bundled))[0].caption
 
 
 @pytest.mark.parametrize(
