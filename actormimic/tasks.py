@@ -43,7 +43,8 @@ from actormimic.randomness import Stream, derive_seed
 from actormimic.report import table, write_report
 from actormimic.run_folder import write_json
 from actormimic.stopping import EarlyStopping
-from actormimic.training import STOPPING_MEASURE, Learner, Trained, train
+from actormimic.training import Learner
+from actormimic.training_run import STOPPING_MEASURE, Trained, train
 from actormimic.transfer import SIMILARITY_NAME, source_similarities, transfer_weights
 
 Say = Callable[[str], None]

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from actormimic.losses import OBJECTIVES, ActorMimicLoss, actor_mimic_loss
+from actormimic.distillation_loss import OBJECTIVES
+from actormimic.losses import ActorMimicLoss, actor_mimic_loss
 
 # What one rounding of the result costs, with room for sums over 18 actions or a row of features.
 # Inputs are rounded to the dtype before the oracle sees them, so the half types lose accuracy only
