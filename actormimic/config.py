@@ -187,6 +187,9 @@ class MultitaskDqnRun(LearningSettings):
     dqn: DqnSettings = DqnSettings()
 
 
+HiddenLayer = Literal["conv1", "conv2", "conv3", "conv4", "fc1", "fc2"]
+
+
 class TransferRun(OneGameSettings):
     """``task: transfer``: a DQN on a new game from an Actor-Mimic network (section 3.4)."""
 
@@ -195,7 +198,9 @@ class TransferRun(OneGameSettings):
     """The checkpoint to start from, or ``random``: the same network from random weights."""
     output_layer: Literal["reinitialize", "keep"] = "reinitialize"
     """The paper drops the softmax layer; the authors' code keeps it, masked."""
-    freeze: list[Literal["conv1", "conv2", "conv3", "conv4", "fc1", "fc2"]] = Field(default=[])
+    reinitialize: list[HiddenLayer] = Field(default=[])
+    """Hidden layers that are not taken from the source but start from random weights."""
+    freeze: list[HiddenLayer] = Field(default=[])
     """Layers whose transferred weights stay as they are."""
     similarity: SimilaritySettings = SimilaritySettings()
     dqn: DqnSettings = DqnSettings()
@@ -203,11 +208,18 @@ class TransferRun(OneGameSettings):
     @model_validator(mode="after")
     def _layers_exist(self) -> TransferRun:
         layers = NETWORK_LAYERS[self.network.size]
+        for key in ("reinitialize", "freeze"):
+            for layer in getattr(self, key):
+                if layer not in layers:
+                    raise ValueError(
+                        f"{key} names {layer}, which the {self.network.size} network has not; "
+                        f"allowed: {', '.join(layers)}"
+                    )
         for layer in self.freeze:
-            if layer not in layers:
+            if layer in self.reinitialize:
                 raise ValueError(
-                    f"freeze names {layer}, which the {self.network.size} network has not; "
-                    f"allowed: {', '.join(layers)}"
+                    f"freeze names {layer}, which reinitialize names too and would never learn; "
+                    f"allowed: layers that are taken from the source"
                 )
         return self
 

@@ -46,7 +46,7 @@ STAGE_SOURCE = "stage:"
 """Begins a source that is the run of a pipeline's earlier stage."""
 
 FREE = (
-    *("resume", "folder", "device", "threads", "environment.threads"),
+    *("resume", "folder", "device", "threads", "environment.threads", "environment.emulation"),
     *(
         "replay.residence",
         "replay.shared",

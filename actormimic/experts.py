@@ -35,11 +35,13 @@ class Expert:
     ``network`` maps frames uint8 [B, 4, 84, 84] to Q-values [B, 18] in ALE's action numbers and
     features [B, D]; its weights never change. ``actions`` are the game's minimal set, or fewer
     where the network has outputs for some of them only; the other Q-values mean nothing.
+    ``agent_steps`` of training lie behind it; None where its file does not say.
     """
 
     game: str
     actions: tuple[int, ...]
     network: AtariNetwork
+    agent_steps: int | None = None
 
     @torch.no_grad()
     def q(self, frames: Tensor) -> Tensor:
@@ -75,14 +77,12 @@ def load(
     else:
         path = weights_path(Path(wanted.file).expanduser())
     read = _read_own if path.suffix == ".safetensors" else _read_foreign
-    network, actions = read(path, wanted, game, precision)
-    network.to(device).eval().requires_grad_(False)
-    return Expert(game, actions, network)
+    expert = read(path, wanted, game, precision)
+    expert.network.to(device).eval().requires_grad_(False)
+    return expert
 
 
-def _read_own(
-    path: Path, wanted: ExpertFile, game: str, precision: torch.dtype
-) -> tuple[AtariNetwork, tuple[int, ...]]:
+def _read_own(path: Path, wanted: ExpertFile, game: str, precision: torch.dtype) -> Expert:
     tensors, header = load_weights(path)
     if list(header.games) != [game]:
         raise ValueError(
@@ -100,12 +100,10 @@ def _read_own(
     except (RuntimeError, TypeError, ValueError) as error:
         message = " ".join(str(error).split())
         raise ValueError(f"{path} does not hold the network it describes: {message}") from error
-    return network, actions
+    return Expert(game, actions, network, header.agent_steps)
 
 
-def _read_foreign(
-    path: Path, wanted: ExpertFile, game: str, precision: torch.dtype
-) -> tuple[AtariNetwork, tuple[int, ...]]:
+def _read_foreign(path: Path, wanted: ExpertFile, game: str, precision: torch.dtype) -> Expert:
     weights = read_foreign(path)
     if None not in (weights.pixels, wanted.pixels) and weights.pixels != wanted.pixels:
         raise ValueError(
@@ -122,7 +120,7 @@ def _read_foreign(
         tensors[first] = tensors[first] * 255  # AtariNetwork takes pixels in [0, 1]
     network.load_state_dict(tensors)
     valid = set(minimal_actions(game))
-    return network, tuple(sorted(set(actions) & valid))
+    return Expert(game, tuple(sorted(set(actions) & valid)), network)
 
 
 def _head_actions(
@@ -183,6 +181,7 @@ class ExpertsPolicy:
     def __init__(self, experts: Sequence[Expert]) -> None:
         self.games = tuple(expert.game for expert in experts)
         self.action_sets = [expert.actions for expert in experts]
+        self.agent_steps = [expert.agent_steps for expert in experts]
         self._experts = list(experts)
         self._masks = action_masks(self.action_sets)
         self._device = next(experts[0].network.parameters()).device

@@ -18,6 +18,7 @@ from actormimic.paper_scores import (
     network_score,
     still_training,
     transfers,
+    young_experts,
 )
 from actormimic.paper_tables import amn_runs, table1_scores
 from actormimic.plots import Band, Bars, Panel, draw_bars, draw_panels
@@ -127,6 +128,7 @@ def _training_curves(group: Group, name: str, path: Path) -> str:
     return (
         f"{figure.about}: test reward after each training epoch, with the mean (last ten test "
         f"epochs) and the max of the experts. {_networks(counts)}"
+        + young_experts(group, games)
         + still_training([run for name, _ in figure.networks for run in kinds.get(name, [])])
     )
 
@@ -199,6 +201,7 @@ def _bars(group: Group, path: Path) -> str:
     return (
         "mean (left) and max (right) reward of the Actor-Mimic network in percent of the expert's, "
         f"as in Table 1. {_networks({'AMN': len(amn_runs(group))}, 'whiskers')}"
+        + young_experts(group, games)
         + still_training(amn_runs(group))
     )
 

@@ -7,13 +7,13 @@ agent_steps at the paper's scale).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from actormimic.aggregates import Pooled, pooled
 from actormimic.config_yaml import read_config
-from actormimic.published import INITIALIZATIONS
+from actormimic.published import EXPERT_AGENT_STEPS, INITIALIZATIONS
 from actormimic.records import EpochScore, Group, Run
 from actormimic.schedules import largest
 
@@ -117,6 +117,34 @@ def still_training(runs: Sequence[Run]) -> str:
             total = run.config["training"]["agent_steps"]
             going.append(f"{run.label} ({done:,} of {total:,} agent_steps)")
     return f" Not complete, and counted as far as they are: {', '.join(going)}." if going else ""
+
+
+def young_experts(group: Group, games: Iterable[str]) -> str:
+    """A sentence for a caption about those of the games' experts that were trained for less than
+    the paper's; empty where there are none."""
+    young = []
+    for game in games:
+        found = {steps for run in group.runs for steps in _behind_expert(run, game)}
+        if found and min(found) < EXPERT_AGENT_STEPS:
+            ends = [f"{steps:,}" for steps in sorted({min(found), max(found)})]
+            young.append(f"{game} {' to '.join(ends)}")
+    if not young:
+        return ""
+    return (
+        f" Experts that were trained for less than the paper's (up to {EXPERT_AGENT_STEPS:,} "
+        f"agent_steps): {', '.join(young)}."
+    )
+
+
+def _behind_expert(run: Run, game: str) -> list[int]:
+    """agent_steps of training behind the game's expert, where the run is it or knows it."""
+    if run.task == "dqn" and run.games == [game]:
+        return [run.metrics[-1]["agent_steps"]] if run.metrics else []
+    if teacher := run.experts.get(game):
+        return _behind_expert(teacher, game)
+    rows = [row for row in run.rows() if row["game"] == game and row.get("expert")]
+    known = [row["expert"].get("trained_agent_steps") for row in rows]  # not in older runs
+    return [steps for steps in known if steps is not None]
 
 
 def transfers(group: Group) -> dict[str, dict[str, list[Run]]]:

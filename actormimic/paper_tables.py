@@ -17,6 +17,7 @@ from actormimic.paper_scores import (
     reaches,
     still_training,
     transfers,
+    young_experts,
 )
 from actormimic.published import TABLE1_PERCENT, TABLE2, TABLE2_AGENT_STEPS
 from actormimic.records import Group, Run
@@ -80,6 +81,7 @@ def table1(group: Group) -> list[Section]:
         "the paper's percentage, which says nothing where the expert's score is not positive; "
         "random to DQN: how far from random play (0%) to the expert's mean (100%). The paper's: "
         "Table 1 of Parisotto et al. 2016, 100 epochs of 250,000 agent_steps per game."
+        + young_experts(group, scores)
         + still_training(amn_runs(group))
     )
     return [Section("Table 1", caption, header, rows)]

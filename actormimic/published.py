@@ -26,6 +26,10 @@ TABLE1_PERCENT: dict[str, tuple[float, float]] = {
 }
 """Table 1's last rows: 100% x AMN / DQN, of the mean and of the max."""
 
+EXPERT_AGENT_STEPS = 50_000_000
+"""The longest training of the paper's experts, in agent_steps (section 5.1: "up to 50 million
+frames")."""
+
 TABLE2_AGENT_STEPS = 1_000_000
 """agent_steps between the columns of Table 2; each averages the four test epochs within."""
 

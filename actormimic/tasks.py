@@ -174,7 +174,7 @@ def _actor_mimic(settings: ActorMimicRun, folder: Path, say: Say) -> None:
         "expert": _test_epoch(settings, experts),
         "student": _test_epoch(settings, student, probe),
     }
-    rows = _rows(settings.games, scores)
+    rows = _rows(settings.games, scores, experts)
     for row in rows:
         row.update(probe.results()[row["game"]])
     seconds = trained.seconds + time.monotonic() - began
@@ -195,7 +195,13 @@ def _q_learning(settings: DqnRun | MultitaskDqnRun | TransferRun, folder: Path, 
     if isinstance(settings, TransferRun):
         frozen = list(settings.freeze)
         if settings.source != "random":
-            transfer_weights(network, Path(settings.source), settings.output_layer, action_sets[0])
+            transfer_weights(
+                network,
+                Path(settings.source),
+                settings.output_layer,
+                action_sets[0],
+                settings.reinitialize,
+            )
             say(f"starting from {settings.source}")
             _report_similarities(settings, folder, say)
     learner = DqnLearner(
@@ -249,11 +255,11 @@ def _evaluate(settings: EvaluateRun, folder: Path, say: Say) -> None:
     began = time.monotonic()
     policy = _evaluated(settings, str(choose_device(settings.device)))
     scores = {"random": _test_epoch(settings, _random_play(settings))}
+    experts = policy if isinstance(policy, ExpertsPolicy) else None
     if policy is not None:
-        column = "expert" if isinstance(policy, ExpertsPolicy) else "student"
-        scores[column] = _test_epoch(settings, policy)
+        scores["expert" if experts else "student"] = _test_epoch(settings, policy)
     seconds = time.monotonic() - began
-    _finish(settings, folder, _rows(settings.games, scores), seconds, say)
+    _finish(settings, folder, _rows(settings.games, scores, experts), seconds, say)
 
 
 def _train(
@@ -328,12 +334,19 @@ def _test_epoch(
     )
 
 
-def _rows(games: list[str], scores: Mapping[str, Mapping[str, GameScore]]) -> list[dict[str, Any]]:
+def _rows(
+    games: list[str],
+    scores: Mapping[str, Mapping[str, GameScore]],
+    experts: ExpertsPolicy | None = None,
+) -> list[dict[str, Any]]:
     rows = []
-    for game in games:
+    for number, game in enumerate(games):
         row: dict[str, Any] = {"game": game, "expert": None, "student": None}
         for name, of_games in scores.items():
             row[name] = of_games[game].summary()
+        if experts is not None:
+            # Reports say which experts are young: what imitates them cannot be better founded.
+            row["expert"]["trained_agent_steps"] = experts.agent_steps[number]
         row["percent"] = None
         if row["expert"] and row["student"]:
             span = row["expert"]["mean"] - row["random"]["mean"]

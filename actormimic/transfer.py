@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +24,23 @@ SIMILARITY_NAME = "similarity.json"
 
 
 def transfer_weights(
-    network: AtariNetwork, source: Path, output_layer: str, actions: tuple[int, ...]
+    network: AtariNetwork,
+    source: Path,
+    output_layer: str,
+    actions: tuple[int, ...],
+    reinitialize: Sequence[str] = (),
 ) -> None:
     """Put an Actor-Mimic network's layers into ``network`` (section 3.4).
 
     Args:
-        network: What the new game starts from; all layers but the output are replaced.
+        network: What the new game starts from; the layers that are taken are replaced.
         source: The Actor-Mimic network's weights file or run folder.
         output_layer: ``reinitialize`` leaves the output as it is, ``keep`` takes it over; a head
             with units for the valid ``actions`` only takes their rows.
+        reinitialize: Hidden layers that stay as they are, whatever the source has there.
 
     Raises:
-        ValueError: the two networks differ in a layer's shape or in the first one's padding, or an
+        ValueError: the two networks differ in a taken layer's shape or in the first padding, or an
             output layer is to be kept that has no unit for one of the actions.
     """
     tensors, header = load_weights(weights_path(source))
@@ -56,6 +62,8 @@ def transfer_weights(
     own = network.state_dict()
     taken = {}
     for name, tensor in tensors.items():
+        if not set(reinitialize).isdisjoint(name.split(".")):
+            continue
         if name.startswith("output."):
             if output_layer == "reinitialize":
                 continue

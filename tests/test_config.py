@@ -58,6 +58,31 @@ def test_the_readings_of_the_paper_and_of_its_authors_differ_where_they_should()
     assert (paper.environment.maxpool_rgb, authors.environment.maxpool_rgb) == (False, True)
 
 
+def test_an_actor_mimic_run_has_both_readings_too():
+    paper, authors = (
+        resolve({"task": "actor_mimic", "preset": preset, **SMALLEST["actor_mimic"]})
+        for preset in ("paper", "authors")
+    )
+    assert isinstance(paper, ActorMimicRun)
+    assert isinstance(authors, ActorMimicRun)
+    for read, of_paper, of_authors in (
+        (lambda run: run.optimizer.kind, "adam", "authors_adam"),
+        (lambda run: run.actor_mimic.feature_factor, 1.0, 0.5),
+        (lambda run: run.network.conv1_padding, 0, 1),
+        (lambda run: run.environment.maxpool_rgb, False, True),
+        (lambda run: run.environment.noop_unit, "agent_steps", "emulator_frames"),
+        (lambda run: run.environment.noop_after_life_loss, False, True),
+        (lambda run: run.environment.max_emulator_frames, 108_000, 0),
+    ):
+        assert (read(paper), read(authors)) == (of_paper, of_authors)
+    # What both say alike: 8 rows of each game every 4 steps, summed, acting by the student.
+    for run in (paper, authors):
+        assert (run.training.batch, run.training.update_period) == (8, 4)
+        assert (run.actor_mimic.reduction, run.actor_mimic.acting) == ("sum", "student")
+        assert (run.actor_mimic.temperature, run.optimizer.weight_decay) == (1.0, 0.0)
+        assert (run.replay.capacity, run.exploration.start) == (100_000, 0.1)
+
+
 def test_merge_replaces_lists_and_descends_into_sections():
     under = {"a": {"b": 1, "c": [1, 2]}, "d": 3}
     assert merge(under, {"a": {"c": [9]}, "e": 4}) == {"a": {"b": 1, "c": [9]}, "d": 3, "e": 4}

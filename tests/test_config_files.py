@@ -289,6 +289,8 @@ def test_shared_folders_are_those_of_equal_settings_and_of_no_others(scaled):
 
     plain = folder()
     assert folder(device="cpu", threads=2, resume="always") == plain
+    # Either emulation gives the same bytes.
+    assert folder(environment={"emulation": "stock"}) == plain
     others = [folder(seed=1), folder(training={"batch": 9}), folder(evaluation={"epsilon": 0.5})]
     assert len({plain, *others}) == 4
     assert folder(folder="mine") == "mine"

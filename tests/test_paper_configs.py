@@ -82,6 +82,18 @@ def test_the_full_scale_is_the_paper_s():
     assert mdqn.training.agent_steps == mcdqn.training.agent_steps == 40 * 250_000
 
 
+def test_table_2_takes_the_small_network_too():
+    networks = ("amn_policy", "amn_feature", "random", "policy", "feature")
+    small = [f"stages.{name}.network.size=small" for name in networks]
+    settings = load_settings("paper/table2.yaml", small)
+    found = [run.settings for run in pipeline_stages(settings)]
+    assert {run.network.size for run in found} == {"small"}
+    # The experts are those of the large network; whatever learns from them is another run.
+    large = runs("table2", "full")
+    assert {run.run_folder for run in found if run.task == "dqn"} < set(large)
+    assert not {run.run_folder for run in found if run.task != "dqn"} & set(large)
+
+
 def test_the_small_scale_compares_like_with_like():
     student = stage("figure2", "small", "amn")[0]
     experts = stage("figure2", "small", "experts")

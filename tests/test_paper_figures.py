@@ -79,6 +79,7 @@ def test_training_curves_have_their_networks_and_the_experts_lines(
     assert picture.caption.startswith(f"Figure {name[-1]}: ")
     assert f"{own} over 2 networks" in picture.caption
     assert "shaded: 95% bootstrap interval" in picture.caption
+    assert "Experts that were trained for less than the paper's" in picture.caption
     shown = matplotlib.image.imread(picture.path)
     assert shown.std() > 0.05
 
@@ -108,7 +109,7 @@ def test_one_network_is_said_to_be_one_and_has_no_band(tmp_path: Path):
     (picture,), rows = drawn(
         tmp_path, "figure1", *runs_of(tmp_path, "AMN"), *runs_of(tmp_path, "expert")
     )
-    assert picture.caption.endswith("One network each.")
+    assert " One network each. Experts" in picture.caption
     assert all(row["low"] == row["mean"] == row["high"] for row in rows if row["agent_steps"])
 
 

@@ -200,6 +200,30 @@ def test_a_baseline_that_is_not_complete_is_said_to_be_so(tmp_path):
     assert "as far as they are: mdqn (31 of 200 agent_steps)." in section.caption
 
 
+def test_experts_that_were_trained_for_less_than_the_paper_s_are_named(tmp_path):
+    student = made(tmp_path, "actor_mimic", "breakout", [10.0] * 10, "amn")
+    trained = made(tmp_path, "dqn", "breakout", [20.0] * 10, "trained")
+    bundled = made(tmp_path, "evaluate", "breakout", [], "bundled")
+    bundled.results["rows"][0]["expert"] = {
+        **{"mean": 9.0, "std": 1.0, "episodes": 2},
+        "trained_agent_steps": 70_000,
+    }
+    said = " Experts that were trained for less than the paper's (up to 50,000,000 agent_steps): "
+    for runs, found in (
+        ([trained], "breakout 101."),
+        ([bundled], "breakout 70,000."),
+        ([trained, bundled], "breakout 101 to 70,000."),
+    ):
+        assert table1(group(student, *runs))[0].caption.endswith(said + found)
+    taught = replace(student, experts={"breakout": trained, "pong": None})
+    assert table1(group(taught))[0].caption.endswith(said + "breakout 101.")
+    trained.metrics[-1]["agent_steps"] = 50_000_000
+    assert "Experts that" not in table1(group(taught))[0].caption
+    # A file of another library says nothing of its training.
+    bundled.results["rows"][0]["expert"]["trained_agent_steps"] = None
+    assert "Experts that" not in table1(group(student, bundled))[0].caption
+
+
 @pytest.mark.parametrize(
     ("heads", "name", "described"),
     [

@@ -69,7 +69,8 @@ def test_the_main_job_leaves_table_curves_and_weights(amn: Path):
     assert [row["game"] for row in table["rows"]] == ["breakout", "pong"]
     for row in table["rows"]:
         for who in ("random", "expert", "student"):
-            assert set(row[who]) == {"mean", "std", "max", "episodes"}
+            assert set(row[who]) - {"trained_agent_steps"} == {"mean", "std", "max", "episodes"}
+        assert row["expert"]["trained_agent_steps"] == 48
         assert 0 <= row["agreement"] <= 1
         assert row["cross_entropy"] >= row["floor"] > 0
     assert "12 agent steps per game" in table["caption"]
@@ -179,7 +180,7 @@ def test_an_expert_s_file_is_evaluated_as_one(tmp_path: Path):
     words = ["games=[pong]", f"source={tmp_path / 'pong.pth'}", f"folder={tmp_path / 'run'}"]
     assert main(["evaluate.yaml", *words, *TEST_EPOCH]) == 0
     (row,) = results(tmp_path / "run")["rows"]
-    assert row["expert"] is not None
+    assert row["expert"]["trained_agent_steps"] is None, "the file does not say"
     assert row["student"] is None
 
 
@@ -206,6 +207,7 @@ def test_transfer_starts_from_the_amn(amn: Path, tmp_path: Path, capsys):
         f"source={amn / 'run'}",
         "network.size=small",
         "freeze=[conv1]",
+        "reinitialize=[fc1]",
         "training.batch=4",
         "similarity.agent_steps=20",
     )
@@ -217,6 +219,8 @@ def test_transfer_starts_from_the_amn(amn: Path, tmp_path: Path, capsys):
     assert torch.equal(after[name], source[name]), "a frozen layer stays as it was transferred"
     moved = after["convolutions.conv2.weight"] - source["convolutions.conv2.weight"]
     assert 0 < moved.abs().max() < 0.1
+    fresh = after["hidden.0.fc1.weight"] - source["hidden.0.fc1.weight"]
+    assert fresh.abs().mean() > 10 * moved.abs().mean(), "a layer drawn anew has nothing of it"
     # How like its sources the target is was said before, and is written down.
     similar = json.loads((tmp_path / "similarity.json").read_text())
     assert similar["target"] == "space_invaders"
@@ -264,6 +268,18 @@ def test_the_output_layer_can_be_drawn_anew(amn: Path):
     source, _ = load_weights(amn / "run" / "checkpoints" / "final.safetensors")
     assert torch.equal(network.output[0].weight, before)
     assert torch.equal(network.convolutions["conv1"].weight, source["convolutions.conv1.weight"])
+
+
+def test_hidden_layers_can_be_drawn_anew(amn: Path):
+    actions = minimal_actions("space_invaders")
+    network = seeded_network(NetworkSettings(), [actions], 9)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    transfer_weights(network, amn / "run", "keep", actions, ["conv3", "fc1"])
+    source, _ = load_weights(amn / "run" / "checkpoints" / "final.safetensors")
+    anew = {"convolutions.conv3", "hidden.0.fc1"}
+    for name, tensor in network.state_dict().items():
+        expected = before if name.rpartition(".")[0] in anew else source
+        assert torch.equal(tensor, expected[name]), name
 
 
 def test_networks_of_another_size_do_not_transfer(amn: Path):
@@ -354,10 +370,22 @@ def test_an_output_layer_without_the_actions_is_not_kept(amn: Path):
         transfer_weights(network, expert, "keep", (0, 1, 17))
 
 
-def test_layers_that_the_network_has_not_cannot_be_frozen(capfd, tmp_path: Path):
-    code = main(["transfer.yaml", f"folder={tmp_path / 'r'}", "network.size=small", "freeze=[fc2]"])
-    assert code == 2
-    assert "freeze names fc2" in capfd.readouterr().err
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["freeze=[fc2]"], "freeze names fc2, which the small network has not; allowed: conv1, co"),
+        (["reinitialize=[conv4]"], "reinitialize names conv4, which the small network has not; al"),
+        (
+            ["freeze=[conv1, fc1]", "reinitialize=[conv3, fc1]"],
+            "freeze names fc1, which reinitialize names too and would never learn; allowed: layers",
+        ),
+    ],
+)
+def test_wrong_layers_are_refused(capfd, tmp_path: Path, words, message):
+    words = ["transfer.yaml", f"folder={tmp_path / 'r'}", "network.size=small", *words]
+    assert main(words) == 2
+    assert message in capfd.readouterr().err
+    assert not (tmp_path / "r").exists()
 
 
 def test_a_running_expert_is_stopped_and_saved_by_one_request(tmp_path: Path):
