@@ -6,17 +6,10 @@ import pytest
 
 from actormimic.games import MULTITASK_GAMES, REFERENCE_SCORES, TRANSFER_TARGETS
 from actormimic.paper_scores import learning_curve, network_score, reaches
-from actormimic.paper_tables import (
-    baselines,
-    human_scores,
-    percent,
-    reward_variance,
-    similarities,
-    table1,
-    table2,
-)
+from actormimic.paper_tables import baselines, human_scores, percent, reward_variance, table1
 from actormimic.published import TABLE1_PERCENT, TABLE2
 from actormimic.records import Group, Run
+from actormimic.transfer_tables import similarities, table2
 
 # Who is printed bold in each column of Table 2: 0 Random, 1 AMN-policy, 2 AMN-feature.
 BOLD = {
