@@ -13,7 +13,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter
+from matplotlib.ticker import EngFormatter, MaxNLocator
 
 # Okabe and Ito's palette, which color-blind readers can tell apart; black is kept for the lines
 # that are no run's own: experts and random play.
@@ -311,6 +311,8 @@ def _finish(
     x_label: str = "agent_steps per game",
 ) -> None:
     for axes in panels:
+        # There is no epoch 2.5 and no half agent step.
+        axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         axes.set_xlabel(x_label)
     if legend:

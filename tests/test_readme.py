@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from actormimic.config import ActorMimicRun, TransferRun
 from actormimic.config_files import load_settings
 
 README = Path(__file__).parents[1] / "README.md"
@@ -37,5 +38,7 @@ def test_the_settings_beyond_the_paper_are_taken_as_typed() -> None:
     table = README.read_text(encoding="utf-8").partition("Beyond the paper, as settings")[2]
     typed = re.findall(r"`([a-z_.]+=[^`]+)`", table.partition("A run lives in")[0])
     assert len(typed) >= 5
+    of_transfers = set(TransferRun.model_fields) - set(ActorMimicRun.model_fields)
     for setting in typed:
-        load_settings("amn.yaml", shlex.split(setting))
+        key = re.split(r"[.=]", setting)[0]
+        load_settings("transfer.yaml" if key in of_transfers else "amn.yaml", shlex.split(setting))
