@@ -24,7 +24,7 @@ from pathlib import Path
 import ale_py
 import numpy as np
 import pytest
-from machine import processor_name
+from machine import processor
 
 from actormimic.envs import AtariVectorEnv
 
@@ -53,7 +53,7 @@ def report():
     if path:
         packages = [name for name in ("ale-py", "envpool") if importable(name)]
         result = {
-            "machine": {"processors": os.cpu_count(), "processor": processor_name()},
+            "machine": {"processors": os.cpu_count(), "processor": processor()},
             "command": "ACTORMIMIC_BENCH_RESULT=FILE python -m pytest benchmarks/bench_envs.py "
             '--benchmark-only -o addopts="" -s',
             "versions": {name: importlib.metadata.version(name) for name in packages},

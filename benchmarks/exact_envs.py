@@ -20,7 +20,7 @@ import ale_py
 import cv2
 import numpy as np
 from ale_py import ALEInterface, LoggerMode, roms
-from machine import processor_name
+from machine import processor
 
 from actormimic import games
 from actormimic.envs import AtariVectorEnv
@@ -121,7 +121,7 @@ def main() -> None:
     fell_back = [g for g, found in results.items() if found["emulation"] != options.emulation]
     summary = {
         "command": " ".join(["python", *sys.argv]),
-        "processor": processor_name(),
+        "processor": processor(),
         "ale_py": ale_py.__version__,
         "opencv": cv2.__version__,
         "emulation": options.emulation,

@@ -18,7 +18,7 @@ import sys
 
 import ale_py
 import numpy as np
-from machine import processor_name
+from machine import processor
 
 from actormimic import games
 from actormimic.envs import AtariVectorEnv
@@ -82,7 +82,7 @@ def main() -> None:
     restored.close()
     summary = {
         "command": " ".join(["python", *sys.argv]),
-        "processor": processor_name(),
+        "processor": processor(),
         "ale_py": ale_py.__version__,
         "emulation": options.emulation,
         "repeat_action_probability": 0.25,

@@ -1,12 +1,10 @@
-"""What a benchmark ran on, for the figures that it records."""
-
-from __future__ import annotations
+"""The machine that a benchmark runs on, as its results name it."""
 
 import platform
 
 
-def processor_name() -> str:
-    """The processor's name as Linux gives it, or ``unknown``."""
+def processor() -> str:
+    """The processor's name as the system has it."""
     with open("/proc/cpuinfo", encoding="utf-8") as info:
         names = [line.split(":")[1].strip() for line in info if line.startswith("model name")]
     return names[0] if names else platform.processor() or "unknown"
