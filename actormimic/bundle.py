@@ -37,15 +37,8 @@ from actormimic.cards import (
 )
 from actormimic.checkpoint import WeightsHeader, load_weights, save_weights
 from actormimic.config import DqnRun, EvaluationSettings
-from actormimic.config_files import (
-    SHIPPED,
-    check_settings,
-    flat_values,
-    load_settings,
-    plain_values,
-    read_config,
-    shipped_configs,
-)
+from actormimic.config_files import check_settings, load_settings, plain_values
+from actormimic.config_yaml import SHIPPED, flat_values, read_config, shipped_configs
 from actormimic.evaluation import GameScore, epoch_in_words, evaluate
 from actormimic.experts import BUNDLED, ExpertsPolicy, load
 from actormimic.metrics import read_metrics

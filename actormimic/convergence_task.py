@@ -18,17 +18,11 @@ import torch
 
 from actormimic.config import ConvergenceRun
 from actormimic.convergence import (
-    Array,
-    Gamma,
-    LinearCase,
     distance,
     distinct,
     expected_update,
-    feedback_case,
     fitted_exponent,
-    generated_case,
     iteration_jacobian,
-    random_policies,
     run_iteration,
     spectral_radius,
     stationary_distribution,
@@ -37,6 +31,14 @@ from actormimic.convergence import (
 from actormimic.convergence_report import write_convergence_report
 from actormimic.descent import stochastic_descent
 from actormimic.horizon import student_cost
+from actormimic.linear_case import (
+    Array,
+    Gamma,
+    LinearCase,
+    feedback_case,
+    generated_case,
+    random_policies,
+)
 from actormimic.randomness import Stream, derive_seed, generator
 
 Say = Callable[[str], None]

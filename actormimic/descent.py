@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from actormimic.convergence import Array, LinearCase, softmax, stationary_point
+from actormimic.convergence import stationary_point
+from actormimic.linear_case import Array, LinearCase, softmax
 from actormimic.randomness import Stream, generator
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
-import gymnasium
 import numpy as np
 from ale_py import roms
 from gymnasium import spaces
@@ -20,6 +19,13 @@ from numpy.typing import NDArray
 
 from actormimic import games, joystick
 from actormimic._binding import core as _core
+from actormimic.env_arguments import (
+    environments_to_reset,
+    one_per_env,
+    require_choice,
+    require_frameskip,
+    seeds_of,
+)
 
 __all__ = ["AtariVectorEnv", "Batch"]
 
@@ -155,17 +161,12 @@ class AtariVectorEnv(VectorEnv[Any, Any, Any]):
         extra_infos: bool = False,
         emulation: Literal["fast", "stock"] = "fast",
     ) -> None:
-        if type(frameskip) is not int:
-            raise gymnasium.error.Error(f"Invalid frameskip type: {type(frameskip)}.")
-        if frameskip <= 0:
-            raise gymnasium.error.Error(
-                f"Invalid frameskip of {frameskip}, frameskip must be positive."
-            )
-        _require_choice("noop_unit", noop_unit, ("emulator_frames", "agent_steps"))
-        _require_choice("pooling", pooling, ("stock", "exact"))
-        _require_choice("emulation", emulation, tuple(_EMULATION))
+        require_frameskip(frameskip)
+        require_choice("noop_unit", noop_unit, ("emulator_frames", "agent_steps"))
+        require_choice("pooling", pooling, ("stock", "exact"))
+        require_choice("emulation", emulation, tuple(_EMULATION))
         autoreset_mode = AutoresetMode(autoreset_mode)
-        _require_choice("autoreset_mode", autoreset_mode, tuple(_AUTORESET))
+        require_choice("autoreset_mode", autoreset_mode, tuple(_AUTORESET))
         self.games = tuple(
             games.canonical_name(name) for name in ([game] if isinstance(game, str) else game)
         )
@@ -184,8 +185,8 @@ class AtariVectorEnv(VectorEnv[Any, Any, Any]):
             _core.GameChoice(self.games[index], str(roms.get_rom_path(self.games[index])), m, d)
             for index, m, d in zip(
                 self.game_index,
-                _per_env("mode", mode, num_envs),
-                _per_env("difficulty", difficulty, num_envs),
+                one_per_env("mode", mode, num_envs),
+                one_per_env("difficulty", difficulty, num_envs),
                 strict=True,
             )
         ]
@@ -284,21 +285,8 @@ class AtariVectorEnv(VectorEnv[Any, Any, Any]):
             TypeError, ValueError: a mask or seed of the wrong type, shape or range.
             RuntimeError: a partial reset before a full one.
         """
-        if options is None or "reset_mask" not in options:
-            indices = np.arange(self.num_envs)
-        else:
-            mask = options["reset_mask"]
-            if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
-                raise TypeError(
-                    f"`reset_mask` must be a boolean numpy array, got {type(mask)} "
-                    f"with dtype {getattr(mask, 'dtype', None)}"
-                )
-            if mask.shape != (self.num_envs,):
-                raise ValueError(
-                    f"`reset_mask` must have shape {(self.num_envs,)}, got {mask.shape}"
-                )
-            (indices,) = np.nonzero(mask)
-        result: ResetResult = self.ale.reset(indices, _seeds(seed, len(indices)))
+        indices = environments_to_reset(options, self.num_envs)
+        result: ResetResult = self.ale.reset(indices, seeds_of(seed, len(indices)))
         return result
 
     def step(self, actions: NDArray[Any], *, out: Batch | None = None) -> StepResult:
@@ -409,41 +397,3 @@ class AtariVectorEnv(VectorEnv[Any, Any, Any]):
 
     def __exit__(self, *exception: object) -> None:
         self.close()
-
-
-def _require_choice(name: str, value: object, allowed: tuple[object, ...]) -> None:
-    if value not in allowed:
-        raise ValueError(f"{name} is {value!r}; allowed: {', '.join(map(repr, allowed))}")
-
-
-def _per_env(name: str, value: int | Sequence[int] | None, num_envs: int) -> list[int]:
-    if value is None:
-        return [-1] * num_envs
-    values = [value] * num_envs if isinstance(value, int) else [int(v) for v in value]
-    if len(values) != num_envs:
-        raise ValueError(f"{name} has {len(values)} entries; allowed: one, or {num_envs}")
-    for v in values:
-        if v < 0:
-            raise ValueError(f"{name} is {v}; allowed: 0 or more")
-    return values
-
-
-def _seeds(seed: int | NDArray[Any] | None, count: int) -> NDArray[np.int64]:
-    if seed is None:
-        return np.full(count, -1, dtype=np.int64)
-    if isinstance(seed, (int, np.integer)):
-        seeds = np.arange(count, dtype=np.int64) + int(seed)
-    elif isinstance(seed, np.ndarray):
-        if seed.shape != (count,):
-            raise ValueError(
-                "`seed` must have one entry per sub-environment being reset, expected "
-                f"shape {(count,)}, got {seed.shape}"
-            )
-        seeds = seed.astype(np.int64)
-    else:
-        raise TypeError(f"`seed` must be an int, an array or None, got {type(seed)}")
-    limit = 2**31
-    for value in seeds:
-        if not 0 <= value < limit:
-            raise ValueError(f"`seed` is {value}; allowed: 0 to {limit - 1}")
-    return seeds

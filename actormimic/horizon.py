@@ -18,14 +18,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from actormimic.convergence import (
-    Array,
-    LinearCase,
-    chain,
-    distance,
-    softmax,
-    stationary_point,
-)
+from actormimic.convergence import chain, distance, stationary_point
+from actormimic.linear_case import Array, LinearCase, softmax
 
 ROAD, DITCH = 0, 1
 AHEAD, BACK = 0, 1

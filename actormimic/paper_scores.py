@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actormimic.aggregates import Pooled, pooled
-from actormimic.config_files import read_config
+from actormimic.config_yaml import read_config
 from actormimic.published import EXPERT_AGENT_STEPS, INITIALIZATIONS
 from actormimic.records import EpochScore, Group, Run
 from actormimic.schedules import largest

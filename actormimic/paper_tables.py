@@ -1,4 +1,7 @@
-"""The paper's tables from runs, its printed numbers beside ours, and aggregates over games."""
+"""The paper's tables from runs, its printed numbers beside ours, and aggregates over games.
+
+Table 2 is `actormimic.transfer_tables`.
+"""
 
 from __future__ import annotations
 
@@ -9,22 +12,18 @@ from actormimic.games import REFERENCE_SCORES, HumanColumn, human_normalized
 from actormimic.pages import Section
 from actormimic.paper_scores import (
     LAST_EPOCHS,
-    LearningCurve,
     NetworkScore,
     by_kind,
     expert_networks,
-    learning_curve,
-    mean_columns,
     network_score,
-    reaches,
     still_training,
-    transfers,
     young_experts,
 )
-from actormimic.published import TABLE1_PERCENT, TABLE2, TABLE2_AGENT_STEPS
+from actormimic.published import TABLE1_PERCENT
 from actormimic.records import Group, Run
+from actormimic.table_cells import INTERVALS, bracketed, digits, percentage, with_spread
+from actormimic.transfer_tables import similarities, table2
 
-INTERVALS = "95% intervals are from a bootstrap over seeds, 2,000 draws, each game's by itself"
 REFERENCE_FRAMES = 18_000
 """Length in emulator_frames of the reference scores' episodes: five minutes (Mnih et al. 2015)."""
 _AMN_KINDS = ("AMN", "AMN-feature")
@@ -70,7 +69,7 @@ def table1(group: Group) -> list[Section]:
         if published and published.expert_mean is not None and game in TABLE1_PERCENT:
             pairs = [published.expert_mean, published.expert_max]
             pairs += [published.amn_mean, published.amn_max]
-            cells = ["-" if value is None else _digits(value) for value in pairs]
+            cells = ["-" if value is None else digits(value) for value in pairs]
             shares = [f"{value:.4g}%" for value in TABLE1_PERCENT[game]]
             rows.append([game, "paper", *cells, *shares, ""])
     header = ["game", "", "DQN mean", "DQN max", "AMN mean", "AMN max"]
@@ -102,11 +101,9 @@ def baselines(group: Group) -> list[Section]:
     games = dict.fromkeys(game for name in names for run in kinds[name] for game in run.games)
     for game in games:
         expert, student = scores.get(game, (None, None))
-        cells = [_with_spread(expert), _with_spread(student)]
+        cells = [with_spread(expert), with_spread(student)]
         for name in names:
-            cells.append(
-                _with_spread(network_score([run.test_epochs(game) for run in kinds[name]]))
-            )
+            cells.append(with_spread(network_score([run.test_epochs(game) for run in kinds[name]])))
         rows.append([game, *cells])
     caption = (
         f"Mean over the last {LAST_EPOCHS} test epochs ± the standard deviation over their "
@@ -132,7 +129,7 @@ def reward_variance(group: Group) -> list[Section]:
         ]
         ratio = f"{(spreads[1] / spreads[0]) ** 2:.2f}" if spreads[0] > 0 else "-"
         episodes = f"{expert.last.episodes} / {student.last.episodes}"
-        variances = [_digits(spread**2) for spread in spreads]
+        variances = [digits(spread**2) for spread in spreads]
         rows.append([game, *variances, ratio, *relative, episodes])
     if not rows:
         return []
@@ -162,7 +159,7 @@ def human_scores(group: Group, human: HumanColumn = "nature") -> list[Section]:
                 continue
             shares = [100 * human_normalized(game, value, human=human) for value in score.means]
             of_kind[name].append(shares)
-            cells.append(_share(sum(shares) / len(shares)))
+            cells.append(percentage(sum(shares) / len(shares)))
         rows.append([game, *cells])
     for label, statistic in (("median", median), ("interquartile mean", interquartile_mean)):
         cells = []
@@ -173,8 +170,8 @@ def human_scores(group: Group, human: HumanColumn = "nature") -> list[Section]:
                 continue
             value = statistic([share for shares in groups for share in shares])
             ends = bootstrap_interval(groups, statistic)
-            interval = f" [{_share(ends[0])}, {_share(ends[1])}]" if ends else ""
-            cells.append(f"**{_share(value)}**{interval}")
+            interval = f" [{percentage(ends[0])}, {percentage(ends[1])}]" if ends else ""
+            cells.append(f"**{percentage(value)}**{interval}")
         rows.append([f"{label} of {len(scores)} games", *cells])
     column = {"nature": "Mnih et al. 2015, Extended Data Table 2", "dqn_zoo": "dqn_zoo"}[human]
     caption = (
@@ -200,145 +197,13 @@ def _cut_short(group: Group) -> str:
     )
 
 
-def table2(group: Group) -> list[Section]:
-    """Table 2, one table for each target game, and what it comes to."""
-    sections: list[Section] = []
-    summary = []
-    for game, of_game in transfers(group).items():
-        curves = {
-            name: [learning_curve(run, game) for run in runs] for name, runs in of_game.items()
-        }
-        means = {name: mean_columns(found) for name, found in curves.items()}
-        if not any(value is not None for columns in means.values() for value in columns):
-            continue
-        period = next(iter(curves.values()))[0].period
-        sections.append(_table2_of(game, curves, means, period))
-        summary += _transfer_rows(game, curves, means, period)
-    if not sections:
-        return []
-    header = ["game", "start", "networks", "area", "reaches Random's best", "last column"]
-    header += ["episodes"]
-    caption = (
-        "Area: mean test reward over the whole training (the area under the learning curve "
-        "divided by its length), [95% interval over networks]. Reaches Random's best: agent_steps "
-        "until the mean of a column is at least the highest that Random reaches in any. Last "
-        f"column: its mean ± the standard deviation over its episodes. {INTERVALS}."
-        + still_training([run for run in group.runs if run.task == "transfer"])
-    )
-    return [*sections, Section("Transfer in short", caption, header, summary)]
-
-
-def similarities(group: Group) -> list[Section]:
-    """Which source games each target is like, as the transfers reported before they began."""
-    rows = []
-    for game, of_game in transfers(group).items():
-        for name, runs in of_game.items():
-            found = next((run.similarity for run in runs if run.similarity), [])
-            for row in found:
-                cells = [row["game"], f"{row['cka']:.3f}", f"{row['explained']:.3f}"]
-                rows.append([game, name, *cells])
-    if not rows:
-        return []
-    caption = (
-        "In the features of the source network's last hidden layer, over states of the source game "
-        "as that network plays it and of the target under random play, before transfer. CKA: "
-        "linear CKA (Kornblith et al. 2019) of the features' covariances, 1 where they vary alike; "
-        "explained: share of the target's variance within the principal directions that hold most "
-        "of the source's (similarity.variance). The states of one network of each start."
-    )
-    header = ["target", "start", "source game", "CKA", "explained"]
-    return [Section("Similarity of source and target games", caption, header, rows)]
-
-
-def _table2_of(
-    game: str,
-    curves: dict[str, list[LearningCurve]],
-    means: dict[str, list[float | None]],
-    period: float,
-) -> Section:
-    header = ["start", *(_steps(period * (number + 1)) for number in range(10))]
-    rows = []
-    for name, cells in _bold_best(means).items():
-        rows.append([name, *cells])
-        intervals = [
-            bootstrap_interval([[value for value in column if value is not None]])
-            if any(value is not None for value in column)
-            else None
-            for column in zip(*(curve.columns for curve in curves[name]), strict=True)
-        ]
-        if any(intervals):
-            rows.append(
-                [f"{name}, 95% interval", *(_interval(i).strip() or "-" for i in intervals)]
-            )
-    if game in TABLE2:
-        published: dict[str, list[float | None]] = {
-            name: list(values) for name, values in TABLE2[game].items()
-        }
-        printed = _bold_best(published)
-        rows += [[f"{name} (paper)", *cells] for name, cells in printed.items()]
-    caption = (
-        f"Average test reward of the test epochs within each {_steps(period)} agent_steps, mean "
-        "over networks; the best start of each column in bold. Where a start has several networks, "
-        f"below it the interval over them; {INTERVALS}."
-    )
-    if game in TABLE2 and period != TABLE2_AGENT_STEPS:
-        caption += (
-            f" The paper's columns stand {_steps(TABLE2_AGENT_STEPS)} agent_steps apart, not "
-            f"{_steps(period)}."
-        )
-    return Section(f"Table 2: {game}", caption, header, rows)
-
-
-def _bold_best(means: dict[str, list[float | None]]) -> dict[str, list[str]]:
-    count = len(next(iter(means.values())))
-    best = []
-    for number in range(count):
-        there = [columns[number] for columns in means.values() if columns[number] is not None]
-        best.append(max((value for value in there if value is not None), default=None))
-    cells = {}
-    for name, columns in means.items():
-        texts = ["-" if value is None else _digits(value) for value in columns]
-        cells[name] = [
-            f"**{text}**" if value is not None and value == best[number] else text
-            for number, (value, text) in enumerate(zip(columns, texts, strict=True))
-        ]
-    return cells
-
-
-def _transfer_rows(
-    game: str,
-    curves: dict[str, list[LearningCurve]],
-    means: dict[str, list[float | None]],
-    period: float,
-) -> list[list[str]]:
-    at_random = [value for value in means.get("Random", []) if value is not None]
-    rows = []
-    for name, found in curves.items():
-        areas = [curve.area for curve in found if curve.area is not None]
-        area = "-"
-        if areas:
-            area = _digits(sum(areas) / len(areas)) + _interval(bootstrap_interval([areas]))
-        number = reaches(means[name], max(at_random)) if at_random else None
-        reached = "-" if number is None else _steps(number * period)
-        last = [curve.pooled[-1] for curve in found]
-        there = [part for part in last if part is not None]
-        score, episodes = "-", 0
-        if there:
-            episodes = sum(part.episodes for part in there)
-            mean = sum(part.mean for part in there) / len(there)
-            spread = (sum(part.std**2 for part in there) / len(there)) ** 0.5
-            score = f"{_digits(mean)} ± {_digits(spread)}"
-        rows.append([game, name, str(len(found)), area, reached, score, str(episodes)])
-    return rows
-
-
 def _cells(score: NetworkScore | None) -> list[str]:
     """Mean and max, each with its interval where there are several networks."""
     if score is None:
         return ["-", "-"]
     return [
-        _with_spread(score) + _interval(bootstrap_interval([score.means])),
-        _digits(score.highest) + _interval(bootstrap_interval([score.maxima])),
+        with_spread(score) + bracketed(bootstrap_interval([score.means])),
+        digits(score.highest) + bracketed(bootstrap_interval([score.maxima])),
     ]
 
 
@@ -366,33 +231,6 @@ def _from_random(
     random = sum(tested) / len(tested)
     span = expert.mean - random
     return f"{100 * (student.mean - random) / span:.1f}%" if span else "-"
-
-
-def _with_spread(score: NetworkScore | None) -> str:
-    if score is None:
-        return "-"
-    return f"{_digits(score.mean)} ± {_digits(score.last.std)} ({score.last.episodes})"
-
-
-def _interval(ends: tuple[float, float] | None) -> str:
-    return "" if ends is None else f" [{_digits(ends[0])}, {_digits(ends[1])}]"
-
-
-def _digits(value: float) -> str:
-    """Four significant digits, as the paper prints scores; whole numbers from a thousand on."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-
-
-def _share(value: float) -> str:
-    return f"{round(value, 1) + 0.0:.1f}%"  # adding 0.0 turns -0.0 into 0.0
-
-
-def _steps(count: float) -> str:
-    """agent_steps as a heading: 1M, 250k, 3,600."""
-    for size, letter in ((1_000_000, "M"), (1_000, "k")):
-        if count >= size and count * 10 % size == 0:
-            return f"{count / size:g}{letter}"
-    return f"{count:,.0f}"
 
 
 def all_sections(group: Group) -> list[Section]:

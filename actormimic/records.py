@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from actormimic.config_files import read_config
+from actormimic.config_yaml import read_config
 from actormimic.metrics import read_metrics
 from actormimic.plots import Curves
 

@@ -12,11 +12,9 @@ what one holds while it is in use, and ``--remove NAME`` removes one that a dead
 
 from __future__ import annotations
 
-import argparse
 import operator
 import os
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
@@ -353,79 +351,7 @@ def remove_ring(name: str) -> None:
     core.remove_ring(*_location(name, None))
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line of ``python -m actormimic.replay``; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m actormimic.replay", description="Looks after replay rings."
-    )
-    action = parser.add_mutually_exclusive_group(required=True)
-    action.add_argument(
-        "--list", action="store_true", help="name the rings in shared memory, in use or left behind"
-    )
-    action.add_argument(
-        "--inspect", metavar="NAME", help="show what a ring (a name or a file's path) holds"
-    )
-    action.add_argument("--remove", metavar="NAME", help="remove a ring; those who hold it keep it")
-    parser.add_argument(
-        "--interval",
-        type=float,
-        default=0.0,
-        metavar="SECONDS",
-        help="with --inspect: watch for so long and tell how fast the ring grows",
-    )
-    options = parser.parse_args(arguments)
-    try:
-        if options.list:
-            for name in list_rings():
-                print(_summary(name))
-        elif options.inspect is not None:
-            _inspect(options.inspect, options.interval)
-        else:
-            remove_ring(options.remove)
-    except (OSError, ValueError, RuntimeError) as error:
-        # An OSError's own text would begin with its number.
-        print(getattr(error, "strerror", None) or error, file=sys.stderr)
-        return 2
-    return 0
-
-
-def _summary(name: str) -> str:
-    try:
-        with ReplayRing.attach(name=name) as ring:
-            return (
-                f"{name}\t{ring.nbytes / 1e6:.1f} MB\t{ring.lanes} lanes\t"
-                f"{len(ring)} valid rows of {ring.capacity}"
-            )
-    except (OSError, RuntimeError) as error:
-        return f"{name}\t{error}"
-
-
-def _inspect(place: str, interval: float) -> None:
-    is_path = place not in list_rings() and os.path.exists(place)
-    with ReplayRing.attach(path=place) if is_path else ReplayRing.attach(name=place) as ring:
-        sizes = "x".join(map(str, ring.frame_shape))
-        print(f"{place}: {ring.capacity} frames of {sizes}, stack {ring.stack}", end="")
-        print(f", {ring.nbytes / 1e6:.1f} MB")
-        for extra, (shape, dtype) in ring.extras.items():
-            print(f"extra {extra}: {dtype} {shape}")
-        if interval > 0:
-            before = ring.rows_written.sum()
-            time.sleep(interval)
-            print(f"{(ring.rows_written.sum() - before) / interval:,.1f} rows/s")
-        if len(ring) > 0:
-            actions = ring.sample(4096, fields=["actions"])["actions"]
-            share = {action: np.mean(actions == action) for action in np.unique(actions)}
-            print("actions:", ", ".join(f"{a} {100 * part:.0f}%" for a, part in share.items()))
-        names = ("written", "held", "valid", "starts", "terminals", "reward", "writer")
-        print("lane" + "".join(f"{name:>12}" for name in names))
-        for lane in range(ring.lanes):
-            report = ring._core.report(lane)
-            print(
-                f"{lane:4d}{report['rows_written']:12d}{report['rows_held']:12d}"
-                f"{report['valid']:12d}{report['starts']:12d}{report['terminals']:12d}"
-                f"{report['reward_sum']:12.1f}{report['writer'] or '-':>12}"
-            )
-
-
 if __name__ == "__main__":
+    from actormimic.replay_command import main
+
     sys.exit(main())

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from actormimic.config_files import read_config
+from actormimic.config_yaml import read_config
 from actormimic.convergence_report import write_convergence_report
 from actormimic.games import REFERENCE_SCORES, human_normalized
 from actormimic.metrics import duration

@@ -33,12 +33,8 @@ from actormimic.config import (
     task_models,
 )
 from actormimic.config_errors import describe_allowed
-from actormimic.config_files import (
-    SHIPPED,
-    check_sources,
-    load_settings,
-    shipped_configs,
-)
+from actormimic.config_files import check_sources, load_settings
+from actormimic.config_yaml import SHIPPED, shipped_configs
 from actormimic.run_folder import open_run_folder
 
 USAGE = "usage: python -m actormimic.run CONFIG [key=value ...] [--traceback] | --help | --list"

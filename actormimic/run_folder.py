@@ -12,14 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from actormimic.config import RunSettings
-from actormimic.config_files import (
-    FREE,
-    check_settings,
-    flat_values,
-    plain_values,
-    read_config,
-    to_yaml,
-)
+from actormimic.config_files import FREE, check_settings, plain_values, to_yaml
+from actormimic.config_yaml import flat_values, read_config
 
 CONFIG_NAME = "config.yaml"
 _LOCK_NAME = ".lock"

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
-import platform
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -29,7 +26,8 @@ from actormimic.config import (
 )
 from actormimic.config_files import pipeline_stages, plain_values
 from actormimic.convergence_task import present_convergence, run_convergence
-from actormimic.evaluation import GameScore, ImitationProbe, epoch_in_words, evaluate
+from actormimic.devices import choose_device
+from actormimic.evaluation import GameScore, ImitationProbe, evaluate
 from actormimic.expert_training import expert_sources, given_experts
 from actormimic.experts import ExpertsPolicy, experts_policy
 from actormimic.experts import load as load_expert
@@ -40,13 +38,12 @@ from actormimic.networks import PRECISIONS, seeded_network
 from actormimic.pipelines import run_pipeline
 from actormimic.policy import NetworkPolicy, Policy, RandomPolicy, load
 from actormimic.randomness import Stream, derive_seed
-from actormimic.report import table, write_report
+from actormimic.results import Say, finish_run, present_run, score_rows
 from actormimic.run_folder import write_json
 from actormimic.stopping import EarlyStopping
-from actormimic.training import STOPPING_MEASURE, Learner, Trained, train
+from actormimic.training import Learner
+from actormimic.training_run import STOPPING_MEASURE, Trained, train
 from actormimic.transfer import SIMILARITY_NAME, source_similarities, transfer_weights
-
-Say = Callable[[str], None]
 
 
 def run_task(settings: RunSettings, folder: Path, say: Say) -> None:
@@ -57,7 +54,7 @@ def run_task(settings: RunSettings, folder: Path, say: Say) -> None:
         ValueError: files that the settings name do not fit them.
     """
     if (folder / "results.json").is_file():
-        present = present_convergence if isinstance(settings, ConvergenceRun) else _present
+        present = present_convergence if isinstance(settings, ConvergenceRun) else present_run
         present(folder, say)
         return
     if settings.threads:
@@ -96,22 +93,6 @@ def check_networks(settings: RunSettings) -> None:
             load_expert(source, game)
     elif isinstance(settings, EvaluateRun):
         _evaluated(settings)
-
-
-def choose_device(wanted: str) -> torch.device:
-    """The device that ``auto``, ``cpu`` or ``cuda[:n]`` means here.
-
-    Raises:
-        ValueError: a CUDA device that is not there.
-    """
-    if wanted == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(wanted)
-    found = torch.cuda.device_count()
-    if device.type == "cuda" and (device.index or 0) >= found:
-        there = f"{found} CUDA devices" if found else "no CUDA device"
-        raise ValueError(f"device is {wanted!r}, and there is {there}; allowed: cpu, auto")
-    return device
 
 
 def _random_play(settings: GamesSettings) -> RandomPolicy:
@@ -173,11 +154,11 @@ def _actor_mimic(settings: ActorMimicRun, folder: Path, say: Say) -> None:
         "expert": _test_epoch(settings, experts),
         "student": _test_epoch(settings, student, probe),
     }
-    rows = _rows(settings.games, scores, experts)
+    rows = score_rows(settings.games, scores, experts)
     for row in rows:
         row.update(probe.results()[row["game"]])
     seconds = trained.seconds + time.monotonic() - began
-    _finish(settings, folder, rows, seconds, say, trained.agent_steps, behind)
+    finish_run(settings, folder, rows, seconds, say, trained.agent_steps, behind)
 
 
 def _q_learning(settings: DqnRun | MultitaskDqnRun | TransferRun, folder: Path, say: Say) -> None:
@@ -213,8 +194,8 @@ def _q_learning(settings: DqnRun | MultitaskDqnRun | TransferRun, folder: Path, 
         "student": _test_epoch(settings, learner.policy),
     }
     seconds = trained.seconds + time.monotonic() - began
-    rows = _rows(settings.games, scores)
-    _finish(settings, folder, rows, seconds, say, trained.agent_steps, behind)
+    rows = score_rows(settings.games, scores)
+    finish_run(settings, folder, rows, seconds, say, trained.agent_steps, behind)
 
 
 def _report_similarities(settings: TransferRun, folder: Path, say: Say) -> None:
@@ -258,7 +239,7 @@ def _evaluate(settings: EvaluateRun, folder: Path, say: Say) -> None:
     if policy is not None:
         scores["expert" if experts else "student"] = _test_epoch(settings, policy)
     seconds = time.monotonic() - began
-    _finish(settings, folder, _rows(settings.games, scores, experts), seconds, say)
+    finish_run(settings, folder, score_rows(settings.games, scores, experts), seconds, say)
 
 
 def _train(
@@ -333,56 +314,6 @@ def _test_epoch(
     )
 
 
-def _rows(
-    games: list[str],
-    scores: Mapping[str, Mapping[str, GameScore]],
-    experts: ExpertsPolicy | None = None,
-) -> list[dict[str, Any]]:
-    rows = []
-    for number, game in enumerate(games):
-        row: dict[str, Any] = {"game": game, "expert": None, "student": None}
-        for name, of_games in scores.items():
-            row[name] = of_games[game].summary()
-        if experts is not None:
-            # Reports say which experts are young: what imitates them cannot be better founded.
-            row["expert"]["trained_agent_steps"] = experts.agent_steps[number]
-        row["percent"] = None
-        if row["expert"] and row["student"]:
-            span = row["expert"]["mean"] - row["random"]["mean"]
-            if span != 0:
-                row["percent"] = 100 * (row["student"]["mean"] - row["random"]["mean"]) / span
-        rows.append(row)
-    return rows
-
-
-def _finish(
-    settings: GamesSettings,
-    folder: Path,
-    rows: list[dict[str, Any]],
-    seconds: float,
-    say: Say,
-    agent_steps: int = 0,
-    weights_agent_steps: int = 0,
-) -> None:
-    """Write results.json and present the run.
-
-    ``agent_steps`` lie behind the run and ``weights_agent_steps``, fewer where it stopped early,
-    behind the network that it gives and that the rows are about.
-    """
-    results = {
-        "task": getattr(settings, "task", ""),
-        "caption": f"Mean raw return; {epoch_in_words(settings.evaluation, settings.environment)}.",
-        "agent_steps": agent_steps,
-        "weights_agent_steps": weights_agent_steps,
-        "seconds": round(seconds, 1),
-        "machine": machine(choose_device(settings.device)),
-        "rows": rows,
-    }
-    # A results.json means that the run is complete.
-    write_json(folder / "results.json", results)
-    _present(folder, say)
-
-
 def _seen_from(folder: Path, sources: Mapping[str, str | ExpertFile]) -> dict[str, str]:
     """Where the experts are, from the run's folder on, so that both may move together."""
     seen = {}
@@ -391,31 +322,3 @@ def _seen_from(folder: Path, sources: Mapping[str, str | ExpertFile]) -> dict[st
         place = Path(file).expanduser()
         seen[game] = os.path.relpath(place, folder) if place.is_dir() else file
     return seen
-
-
-def machine(device: torch.device) -> str:
-    """What a run's time was measured on, in words."""
-    if device.type == "cuda":
-        return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
-    cpus = Path("/proc/cpuinfo")
-    names = [
-        line.partition(":")[2].strip()
-        for line in (cpus.read_text().splitlines() if cpus.is_file() else [])
-        if line.startswith("model name")
-    ]
-    name = names[0] if names else platform.machine()
-    return f"{len(os.sched_getaffinity(0))} x {name}, torch {torch.__version__}"
-
-
-def _present(folder: Path, say: Say) -> None:
-    """Draw the report of a complete run, print its table and where everything is."""
-    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-    report = write_report([folder])
-    say(table(results))
-    weights = folder / "checkpoints" / "final.safetensors"
-    if weights.is_file():
-        game = results["rows"][0]["game"]
-        watch = f"python -m actormimic.play {folder} --game {game} --out {game}.mp4"
-        say(f"weights: {weights}; report: {report}; to watch: {watch}")
-    else:
-        say(f"report: {report}")

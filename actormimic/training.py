@@ -2,14 +2,13 @@
 
 What a task is differs only in its learner and in where the weights come from. ``Training.steps`` is
 a generator that yields after each step of the pool; logs, test epochs and checkpoints wrap it
-(:func:`train`). All randomness is counter-based, so a checkpoint holds counters, not generators.
+(`actormimic.training_run`). All randomness is counter-based, so a checkpoint holds counters, not
+generators.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,7 +21,6 @@ from torch import Tensor, nn
 from actormimic.checkpoint import Checkpoint, CheckpointStore
 from actormimic.config import ExplorationSettings, LearningSettings
 from actormimic.environments import make_env
-from actormimic.interruption import interruptible
 from actormimic.learners.batches import (
     Draws,
     Extras,
@@ -33,7 +31,6 @@ from actormimic.learners.batches import (
     ring_names,
 )
 from actormimic.learners.device_updates import DeviceBatches, DeviceUpdates
-from actormimic.metrics import Progress, RunLog
 from actormimic.networks import PRECISIONS
 from actormimic.optim import optimizer_tensors, restore_optimizer
 from actormimic.policy import Frames, GameIndex, Policy
@@ -325,123 +322,3 @@ def _make_updates(
     dtype = PRECISIONS[settings.precision]
     mirrored = DeviceBatches(rings, rows, draws, extras, settings.seed, device, dtype)
     return DeviceUpdates(learner.update, mirrored, capture=learner.capturable)
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What a training came to."""
-
-    seconds: float
-    """Running time, interruptions aside."""
-    agent_steps: int
-    """Per game."""
-    stopped_early: bool
-
-
-#: What `train` asks a test epoch for where it may stop early: it is to fall.
-STOPPING_MEASURE = "test/excess"
-
-#: Runs a test epoch after so many agent_steps per game and gives what to log. It asks the second
-#: argument now and then and raises KeyboardInterrupt where that says to stop.
-TestEpoch = Callable[[int, Callable[[], bool]], Mapping[str, float]]
-
-
-def train(
-    settings: LearningSettings,
-    learner: Learner,
-    folder: Path,
-    test: TestEpoch,
-    save_weights: Callable[[str, int], None],
-    label: str = "",
-    stopping: EarlyStopping | None = None,
-) -> Trained:
-    """Train to the end, or on from the folder's newest checkpoint.
-
-    Args:
-        settings: The run.
-        learner: With its weights as they are at the start.
-        folder: The run folder.
-        test: A test epoch.
-        save_weights: Writes the network's weights under a name, with its agent_steps per game.
-        label: Words before the progress line.
-        stopping: Gets each test epoch's `STOPPING_MEASURE`; the weights of its lowest are saved
-            under the name ``best``, and where it says so the training ends.
-
-    Raises:
-        KeyboardInterrupt: after a Ctrl-C, once everything is saved.
-        ValueError: the checkpoint does not fit.
-    """
-    store = CheckpointStore(folder / "checkpoints", settings.checkpoint.keep)
-    newest = store.newest()
-    training = Training(settings, learner)
-    total = settings.training.agent_steps
-    with ExitStack() as stack:
-        stack.callback(training.close)
-        if newest is not None:
-            training.restore(newest)
-            if stopping is not None:
-                stopping.restore(newest.values["stopping"])
-        log = RunLog(folder, newest.values["log"] if newest is not None else None)
-        stack.callback(log.close)
-        progress = Progress(total, done=training.agent_steps, label=label)
-        stack.callback(progress.close)
-        asked_to_stop = stack.enter_context(interruptible())
-
-        def save() -> None:
-            training.save(store, log.state(), stopping)
-            save_weights("newest", training.agent_steps)
-
-        scores: dict[str, float] = {}
-
-        def log_averages() -> None:
-            values = training.averages()
-            for name, value in values.items():
-                if name.startswith("train/return/"):
-                    scores[name.removeprefix("train/return/")] = value
-            log.write(training.agent_steps, values)
-
-        def stops_early() -> bool:
-            return stopping is not None and stopping.due
-
-        def run_test() -> None:
-            try:
-                values = test(training.agent_steps, asked_to_stop)
-            except KeyboardInterrupt:
-                save()  # with the test epoch still due, so that going on begins with it
-                raise
-            training.test_is_due = False
-            log.write(training.agent_steps, values)
-            if stopping is not None and stopping.observe(values[STOPPING_MEASURE]):
-                save_weights("best", training.agent_steps)
-            if stops_early() and training.has_averages:
-                log_averages()  # no later line would have them
-
-        if training.test_is_due:
-            run_test()
-            if stops_early():
-                save()
-        before = training.agent_steps
-        # A run that had stopped before it was interrupted is not to take another step.
-        for _ in () if stops_early() else training.steps():
-            now = training.agent_steps
-            last = now >= total
-            if _passed(before, now, settings.training.log_every_agent_steps) or last:
-                log_averages()
-            if _passed(before, now, settings.evaluation.every_agent_steps):
-                training.test_is_due = True
-                run_test()
-            progress.update(now, scores)
-            stop, last = asked_to_stop(), last or stops_early()
-            if _passed(before, now, settings.checkpoint.every_agent_steps) or last or stop:
-                save()
-            if stop:
-                raise KeyboardInterrupt
-            if stops_early():
-                break
-            before = now
-        return Trained(log.seconds, training.agent_steps, stops_early())
-
-
-def _passed(before: int, now: int, period: int) -> bool:
-    """Whether a multiple of ``period`` lies in (before, now]."""
-    return now // period > before // period

@@ -6,16 +6,17 @@ Every round times the peer and then our pool, so that both meet the machine in t
 ratio is the median over rounds of peer time / our time (above 1: ours is faster). Times are
 processor seconds of the whole process, all threads, which leaves out what a shared machine gives to
 others in between; wall times are printed beside them. A peer that is not installed is skipped.
-Beside the peers both emulations run; ``-k stock`` or ``-k fast`` chooses one.
+Everything runs on both of our emulations; ``-k stock`` or ``-k fast`` chooses one.
 With ``ACTORMIMIC_BENCH_RESULT=FILE`` the rows also go to FILE as JSON.
 """
 
 import collections
+import functools
+import importlib.metadata
 import importlib.util
 import json
 import multiprocessing
 import os
-import platform
 import resource
 import time
 from pathlib import Path
@@ -23,6 +24,7 @@ from pathlib import Path
 import ale_py
 import numpy as np
 import pytest
+from machine import processor
 
 from actormimic.envs import AtariVectorEnv
 
@@ -32,26 +34,37 @@ SHARED = {"repeat_action_probability": 0.0, "noop_max": 30, "frameskip": FRAMESK
 rows: list[dict[str, object]] = []
 
 
+both_emulations = pytest.mark.parametrize("emulation", ["fast", "stock"])
+
+
 @pytest.fixture(scope="module", autouse=True)
 def report():
     yield
     ratios = collections.defaultdict(list)
     for row in rows:
         if "ratio" in row:
-            ratios[row["peer"], row["emulation"], row["threads"]].append(row["ratio"])
-    for (peer, emulation, threads), values in sorted(ratios.items()):
-        mean = np.exp(np.mean(np.log(values)))
-        print(f"{peer}, {emulation}, {threads} threads: geometric mean {mean:.3f}")
+            ratios[f"{row['peer']}, {row['emulation']}, {row['threads']} threads"].append(
+                row["ratio"]
+            )
+    means = {key: round(float(np.exp(np.mean(np.log(ratios[key])))), 3) for key in sorted(ratios)}
+    for key, mean in means.items():
+        print(f"{key}: geometric mean {mean:.3f}")
     path = os.environ.get("ACTORMIMIC_BENCH_RESULT")
     if path:
-        machine = {"processors": os.cpu_count(), "processor": platform.processor() or "unknown"}
-        with open("/proc/cpuinfo", encoding="utf-8") as info:
-            names = [line.split(":")[1].strip() for line in info if line.startswith("model name")]
-        machine["processor"] = names[0] if names else machine["processor"]
-        with open(path, "w", encoding="utf-8") as out:
-            json.dump(
-                {"machine": machine, "ale_py": ale_py.__version__, "rows": rows}, out, indent=1
-            )
+        packages = [name for name in ("ale-py", "envpool") if importable(name)]
+        result = {
+            "machine": {"processors": os.cpu_count(), "processor": processor()},
+            "command": "ACTORMIMIC_BENCH_RESULT=FILE python -m pytest benchmarks/bench_envs.py "
+            '--benchmark-only -o addopts="" -s',
+            "versions": {name: importlib.metadata.version(name) for name in packages},
+            "geometric_means": means,
+            "rows": rows,
+        }
+        Path(path).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def importable(package):
+    return importlib.util.find_spec(package.replace("-", "_")) is not None
 
 
 def ale_py_pool(game, threads, envs=ENVS):
@@ -101,7 +114,7 @@ def paired(benchmark, ours, theirs, rounds=ROUNDS):
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("game", GAMES)
-@pytest.mark.parametrize("emulation", ["fast", "stock"])
+@both_emulations
 @pytest.mark.parametrize("make", [ale_py_pool, envpool_pool], ids=["ale-py", "envpool"])
 def test_frames_per_second(benchmark, make, emulation, game, threads):
     peer = make(game, threads)
@@ -125,8 +138,9 @@ def test_frames_per_second(benchmark, make, emulation, game, threads):
     print(row)
 
 
+@both_emulations
 @pytest.mark.parametrize("order", ["in turn", "one after the other"])
-def test_mixed_games_lose_nothing(benchmark, order):
+def test_mixed_games_lose_nothing(benchmark, order, emulation):
     """One pool of six games beside six pools of one, two environments of each.
 
     In turn, each pool makes a step before the first makes its next, as a loop over games would:
@@ -134,10 +148,9 @@ def test_mixed_games_lose_nothing(benchmark, order):
     all of its steps before the next begins, which shows what having twelve costs: the memory of two
     stays in a processor's second-level cache, that of twelve does not.
     """
-    mixed = AtariVectorEnv(GAMES, 12, num_threads=1, full_action_space=True, **SHARED)
-    apart = [
-        AtariVectorEnv(game, 2, num_threads=1, full_action_space=True, **SHARED) for game in GAMES
-    ]
+    make = functools.partial(own_pool, threads=1, emulation=emulation, full_action_space=True)
+    mixed = make(GAMES, envs=12)
+    apart = [make(game, envs=2) for game in GAMES]
     actions = noise(18, 12)
     alone = [runner(env, actions[:, 2 * i : 2 * i + 2]) for i, env in enumerate(apart)]
 
@@ -155,7 +168,7 @@ def test_mixed_games_lose_nothing(benchmark, order):
     ratios, _ = paired(benchmark, runner(mixed, actions), theirs, rounds=3 * ROUNDS)
     row = {"what": "six games mixed against apart", "peer": f"apart, {order}", "threads": 1}
     row |= {
-        "emulation": "fast",
+        "emulation": emulation,
         "ratio": round(float(ratios[0]), 3),
         "wall_ratio": round(float(ratios[1]), 3),
     }
@@ -165,17 +178,20 @@ def test_mixed_games_lose_nothing(benchmark, order):
         env.close()
 
 
-def test_own_cost_of_a_step(benchmark):
+@both_emulations
+def test_own_cost_of_a_step(benchmark, emulation):
     """Microseconds per environment step beyond emulation, ours and the peers'.
 
     A step with ``frameskip`` n costs n frames and one observation, so two frame skips give both.
     What a pool does on each frame, such as copying screens, counts as a frame's cost.
     """
     makers = {
-        "own": lambda skip: AtariVectorEnv("pong", ENVS, num_threads=1, frameskip=skip),
+        "own": lambda skip: AtariVectorEnv(
+            "pong", ENVS, num_threads=1, frameskip=skip, emulation=emulation
+        ),
         "ale_py": lambda skip: ale_py.AtariVectorEnv("pong", ENVS, num_threads=1, frameskip=skip),
     }
-    if importlib.util.find_spec("envpool") is not None:
+    if importable("envpool"):
         makers["envpool"] = lambda skip: envpool_pool("pong", 1, frame_skip=skip)
     actions = {name: noise(6, dtype=np.int32 if name == "envpool" else np.int64) for name in makers}
     runs = {
@@ -190,7 +206,8 @@ def test_own_cost_of_a_step(benchmark):
             times[key].append(run()[0] / (STEPS * ENVS) * 1e6)
 
     benchmark.pedantic(measure, rounds=3 * ROUNDS)
-    row = {"what": "microseconds of processor time in pong", "peer": "", "threads": 1}
+    row = {"what": "microseconds of processor time in pong", "emulation": emulation}
+    row |= {"peer": "", "threads": 1}
     for name in makers:
         short, long = np.array(times[name, 2]), np.array(times[name, 8])
         frames = (long - short) / 6
@@ -210,10 +227,15 @@ def resident_kib(make, envs):
 
 
 @pytest.mark.parametrize(
-    "make", [own_pool, ale_py_pool, envpool_pool], ids=lambda make: make.__name__
+    ("pool", "emulation"),
+    [("own", "fast"), ("own", "stock"), ("ale-py", "stock"), ("envpool", "stock")],
 )
-def test_memory_of_an_environment(benchmark, make):
+def test_memory_of_an_environment(benchmark, pool, emulation):
     """From processes of their own, so that none lives off what another gave back."""
+    if pool == "envpool":
+        pytest.importorskip("envpool")
+    makers = {"ale-py": ale_py_pool, "envpool": envpool_pool}
+    make = makers.get(pool, functools.partial(own_pool, emulation=emulation))
 
     def measure():
         sizes = []
@@ -222,23 +244,23 @@ def test_memory_of_an_environment(benchmark, make):
                 sizes.append(process.apply(resident_kib, (make, envs)))
         return (sizes[1] - sizes[0]) / 255
 
-    if make is envpool_pool:
-        pytest.importorskip("envpool")
     kib = benchmark.pedantic(measure, rounds=1)
-    row = {"what": "KiB of memory per environment", "pool": make.__name__, "kib": round(kib)}
-    rows.append(row | {"peer": "", "threads": 1})
-    print(row)
+    row = {"what": "KiB of memory per environment", "pool": pool, "emulation": emulation}
+    rows.append(row | {"kib": round(kib), "peer": "", "threads": 1})
+    print(rows[-1])
 
 
+@both_emulations
 @pytest.mark.parametrize("envs", [1, 2, 4, 8, 16, 32, 64, 128, 256])
-def test_cost_grows_linearly(benchmark, envs):
-    env = own_pool("pong", 1, envs)
+def test_cost_grows_linearly(benchmark, envs, emulation):
+    env = own_pool("pong", 1, envs, emulation=emulation)
     steps = max(2, 128 // envs)
     run = runner(env, noise(6, envs, steps=steps))
     times = []
     benchmark.pedantic(lambda: times.append(run()), rounds=ROUNDS)
     row = {
         "what": "microseconds of processor time per environment step in pong",
+        "emulation": emulation,
         "envs": envs,
         "microseconds": round(float(np.median([t[0] for t in times])) / (steps * envs) * 1e6, 1),
     }

@@ -1,24 +1,26 @@
 """Every game against ale-py's ALEInterface driven by hand and OpenCV's INTER_AREA.
 
-    python benchmarks/exact_envs.py [--games pong breakout ...] [--steps 10000] [--seed 0]
+    python benchmarks/exact_envs.py [--emulation fast|stock] [--games pong breakout ...]
 
 plays uniformly random actions in one environment per game and compares, at each agent step,
 rewards, ends, lives and frame numbers, which must be equal, and the newest frame, whose differing
 pixels are counted. It prints one line per game and a summary as JSON, and exits with 1 where a
-number differs or a pixel differs by more than 1.
+number differs, a pixel differs by more than 1 or a game fell back to another emulation than the
+one asked for.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import platform
 import sys
+from typing import Any
 
 import ale_py
 import cv2
 import numpy as np
 from ale_py import ALEInterface, LoggerMode, roms
+from machine import processor
 
 from actormimic import games
 from actormimic.envs import AtariVectorEnv
@@ -57,7 +59,7 @@ class ByHand:
         return cv2.resize(screen, (84, 84), interpolation=cv2.INTER_AREA)
 
 
-def compare(game: str, steps: int, seed: int) -> dict[str, int]:
+def compare(game: str, emulation: str, steps: int, seed: int) -> dict[str, Any]:
     """Counts the agent steps that differ in anything but pixels, and the pixels that differ."""
     env = AtariVectorEnv(
         game,
@@ -68,11 +70,13 @@ def compare(game: str, steps: int, seed: int) -> dict[str, int]:
         reward_clipping=False,
         max_num_frames_per_episode=1_000_000_000,
         pooling="exact",
+        emulation=emulation,
     )
     obs, infos = env.reset(seed=seed)
     hand = ByHand(game, seed)
     rng = np.random.default_rng(seed)
-    found = {"steps": steps, "differing_steps": 0, "differing_pixels": 0, "largest_difference": 0}
+    found: dict[str, Any] = {"emulation": env.emulations[0], "steps": steps}
+    found |= {"differing_steps": 0, "differing_pixels": 0, "largest_difference": 0}
     over = False
     for t in range(steps + 1):
         difference = np.abs(obs[0, -1].astype(int) - hand.frame)
@@ -99,6 +103,7 @@ def compare(game: str, steps: int, seed: int) -> dict[str, int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--emulation", choices=["fast", "stock"], default="fast")
     parser.add_argument("--games", nargs="+", default=list(games.GAMES))
     parser.add_argument("--steps", type=int, default=10_000, help="agent steps per game")
     parser.add_argument("--seed", type=int, default=0)
@@ -106,14 +111,20 @@ def main() -> None:
     ALEInterface.setLoggerMode(LoggerMode.Error)
     results = {}
     for game in options.games:
-        results[game] = compare(game, options.steps, options.seed)
+        results[game] = compare(game, options.emulation, options.steps, options.seed)
         print(f"{game:20s} {results[game]}", file=sys.stderr, flush=True)
-    bad = [g for g, r in results.items() if r["differing_steps"] or r["largest_difference"] > 1]
+    bad = [
+        game
+        for game, found in results.items()
+        if found["differing_steps"] or found["largest_difference"] > 1
+    ]
+    fell_back = [g for g, found in results.items() if found["emulation"] != options.emulation]
     summary = {
         "command": " ".join(["python", *sys.argv]),
-        "machine": platform.machine(),
+        "processor": processor(),
         "ale_py": ale_py.__version__,
         "opencv": cv2.__version__,
+        "emulation": options.emulation,
         "games": len(results),
         "agent_steps_per_game": options.steps,
         "differing_steps": sum(r["differing_steps"] for r in results.values()),
@@ -121,9 +132,10 @@ def main() -> None:
         "differing_pixels": sum(r["differing_pixels"] for r in results.values()),
         "largest_difference": max(r["largest_difference"] for r in results.values()),
         "games_that_differ": bad,
+        "games_that_fell_back": fell_back,
     }
     print(json.dumps(summary, indent=2))
-    sys.exit(bool(bad))
+    sys.exit(bool(bad or fell_back))
 
 
 if __name__ == "__main__":

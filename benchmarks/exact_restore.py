@@ -1,6 +1,6 @@
 """A restored pool against the one that it was cloned from, over many steps.
 
-    python benchmarks/exact_restore.py [--games pong breakout ...] [--steps 100000] [--seed 0]
+    python benchmarks/exact_restore.py [--emulation fast|stock] [--games pong breakout ...]
 
 plays random actions in one pool with an environment of each game (those of the paper's Table 1 by
 default) and sticky actions of probability 0.25, saves it after 1,000 agent steps, restores that
@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import sys
 
 import ale_py
 import numpy as np
+from machine import processor
 
 from actormimic import games
 from actormimic.envs import AtariVectorEnv
@@ -40,6 +40,7 @@ def differing(one: tuple, other: tuple) -> np.ndarray:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--emulation", choices=["fast", "stock"], default="fast")
     parser.add_argument("--games", nargs="+", default=list(games.MULTITASK_GAMES))
     parser.add_argument("--steps", type=int, default=100_000, help="agent steps after the restore")
     parser.add_argument("--seed", type=int, default=0)
@@ -54,6 +55,7 @@ def main() -> None:
             repeat_action_probability=0.25,
             ram=True,
             reward_clipping=False,
+            emulation=options.emulation,
         )
 
     rng = np.random.default_rng(options.seed)
@@ -80,8 +82,9 @@ def main() -> None:
     restored.close()
     summary = {
         "command": " ".join(["python", *sys.argv]),
-        "machine": platform.machine(),
+        "processor": processor(),
         "ale_py": ale_py.__version__,
+        "emulation": options.emulation,
         "repeat_action_probability": 0.25,
         "agent_steps_before_the_clone": BEFORE,
         "agent_steps_per_game_after_the_restore": options.steps,

@@ -21,7 +21,7 @@ import torch
 ROOT = Path(__file__).parents[1]
 PYTEST = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "cuda"]
 KERNELS = ["tests/test_cuda.py", "tests/test_replay_cuda.py"]
-TESTS = [*PYTEST, *KERNELS, "tests/test_device_updates.py"]
+TESTS = [*PYTEST, *KERNELS, "tests/test_device_updates.py", "tests/test_envs_pool.py"]
 # A graph of a whole network and millions of rows take the sanitizer hours and show it nothing new.
 SANITIZED = [*PYTEST, *KERNELS, "-k", "not 9001"]
 

@@ -1,12 +1,14 @@
 """Pytest plugin: puts our pool in as the vector entry point of the ALE specs.
 
 ``python -m pytest -p tests.ale_suite SDIST/tests/python/test_atari_vector_env.py`` runs ale-py's
-own tests, unmodified, against :class:`actormimic.envs.AtariVectorEnv`; the end of the report says
-how many pools of each kind were made.
+own tests, unmodified, against :class:`actormimic.envs.AtariVectorEnv`, with
+``--emulation stock`` on ALE's emulation; the end of the report says how many pools of each kind
+were made and what their environments ran on.
 """
 
 from __future__ import annotations
 
+import collections
 import functools
 from typing import Any
 
@@ -16,18 +18,22 @@ import pytest
 
 from actormimic.envs import AtariVectorEnv
 
-made = {"ours": 0, "ale-py's": 0}
+made: collections.Counter[str] = collections.Counter()
 
 
-def _count(cls: Any, whose: str) -> None:
+def _count(cls: Any, whose: str, **defaults: Any) -> None:
     original = cls.__init__
 
     @functools.wraps(original)
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
-        made[whose] += 1
-        original(self, *args, **kwargs)
+        original(self, *args, **{**defaults, **kwargs})
+        made.update([whose, *getattr(self, "emulations", ())])
 
     cls.__init__ = init
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--emulation", choices=("fast", "stock"), default="fast")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -35,9 +41,10 @@ def pytest_configure(config: pytest.Config) -> None:
     for spec in gymnasium.registry.values():
         if spec.id.startswith("ALE/"):
             spec.vector_entry_point = "actormimic.envs:AtariVectorEnv"
-    _count(AtariVectorEnv, "ours")
-    _count(ale_py.AtariVectorEnv, "ale-py's")
+    _count(AtariVectorEnv, "ours", emulation=config.getoption("--emulation"))
+    _count(ale_py.AtariVectorEnv, "theirs")
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    terminalreporter.write_line(f"pools made: {made}")
+    for name in ("ours", "theirs", "fast", "stock"):
+        terminalreporter.write_line(f"made {name}: {made[name]}")

@@ -13,7 +13,8 @@ from safetensors import safe_open
 from actormimic import bundle, cards, experts
 from actormimic.cards import CURVES_NAME, INDEX_NAME, LARGEST_BYTES, read_card, read_cards
 from actormimic.checkpoint import load_weights, save_weights
-from actormimic.config_files import check_settings, flat_values, load_settings, plain_values
+from actormimic.config_files import check_settings, load_settings, plain_values
+from actormimic.config_yaml import flat_values
 from actormimic.environments import make_env
 from actormimic.run import main as run_main
 

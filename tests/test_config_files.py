@@ -5,17 +5,14 @@ import yaml
 
 from actormimic.config_files import (
     StageRun,
-    apply_overrides,
     check_settings,
     check_sources,
-    find_config,
     load_settings,
     pipeline_stages,
     plain_values,
-    read_config,
-    shipped_configs,
     to_yaml,
 )
+from actormimic.config_yaml import apply_overrides, find_config, read_config, shipped_configs
 
 DQN = {"task": "dqn", "game": "pong"}
 AMN = {"task": "actor_mimic", "games": ["pong", "breakout"]}

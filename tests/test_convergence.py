@@ -7,27 +7,29 @@ import pytest
 import torch
 
 from actormimic.convergence import (
-    Gamma,
-    LinearCase,
     chain,
     distance,
     distinct,
     expected_update,
-    feedback_case,
     fitted_exponent,
-    generated_case,
     iterate,
     iteration_jacobian,
     objective,
-    random_policies,
     run_iteration,
-    softmax,
     spectral_radius,
     stationary_distribution,
     stationary_point,
     theorem_constants,
 )
 from actormimic.descent import stochastic_descent
+from actormimic.linear_case import (
+    Gamma,
+    LinearCase,
+    feedback_case,
+    generated_case,
+    random_policies,
+    softmax,
+)
 
 SMOOTH = Gamma(0.1, 0.1)
 

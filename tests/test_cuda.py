@@ -8,7 +8,8 @@ from test_losses import gradients, make_inputs
 from torch import Tensor
 
 from actormimic.device_frames import gather_frames
-from actormimic.losses import OBJECTIVES, actor_mimic_loss
+from actormimic.distillation_loss import OBJECTIVES
+from actormimic.losses import actor_mimic_loss
 
 pytestmark = pytest.mark.cuda
 

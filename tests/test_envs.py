@@ -1,5 +1,6 @@
 """The pool against ale-py's own, and what it adds: several games, masks, buffers, checks."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -112,18 +113,21 @@ def test_minimal_sets_of_different_sizes() -> None:
     env.close()
 
 
+@pytest.mark.parametrize("emulation", ["fast", "stock"])
 @pytest.mark.parametrize("game", ["air_raid", "journey_escape", "tic_tac_toe_3d"])
-def test_equals_ale_and_opencv_by_hand(game: str) -> None:
+def test_equals_ale_and_opencv_by_hand(game: str, emulation: str) -> None:
     """The odd ones: a PAL game, one whose frames end early, one that does not finish frames."""
     pytest.importorskip("cv2")
     program = Path(__file__).parents[1] / "benchmarks" / "exact_envs.py"
+    arguments = ["--emulation", emulation, "--games", game, "--steps", "150"]
     result = subprocess.run(
-        [sys.executable, str(program), "--games", game, "--steps", "150"],
+        [sys.executable, str(program), *arguments],
         capture_output=True,
         text=True,
         check=False,
     )
     assert result.returncode == 0, result.stdout + result.stderr
+    assert json.loads(result.stdout)["emulation"] == emulation
 
 
 def test_imports_no_torch() -> None:

@@ -234,6 +234,8 @@ def test_seeds_are_checked() -> None:
     env = AtariVectorEnv("pong", 2)
     with pytest.raises(ValueError, match="`seed` is -3; allowed: 0 to 2147483647"):
         env.reset(seed=-3)
+    with pytest.raises(ValueError, match=f"`seed` is {2**70}; allowed: 0 to 2147483647"):
+        env.reset(seed=2**70)
     with pytest.raises(ValueError, match="one entry per sub-environment"):
         env.reset(seed=np.array([1]))
     with pytest.raises(TypeError, match="`seed` must be an int"):

@@ -3,7 +3,8 @@
 import pytest
 
 from actormimic.config import PipelineRun
-from actormimic.config_files import load_settings, pipeline_stages, shipped_configs
+from actormimic.config_files import load_settings, pipeline_stages
+from actormimic.config_yaml import shipped_configs
 from actormimic.experts import bundled_games
 from actormimic.games import MULTITASK_GAMES, TRANSFER_SOURCES, TRANSFER_TARGETS
 

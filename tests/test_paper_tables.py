@@ -12,12 +12,11 @@ from actormimic.paper_tables import (
     human_scores,
     percent,
     reward_variance,
-    similarities,
     table1,
-    table2,
 )
 from actormimic.published import TABLE1_PERCENT, TABLE2
 from actormimic.records import Group, Run
+from actormimic.transfer_tables import similarities, table2
 
 # Who is printed bold in each column of Table 2: 0 Random, 1 AMN-policy, 2 AMN-feature.
 BOLD = {

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from test_replay import FRAME, fill, small_ring
 
-from actormimic.replay import ReplayRing, list_rings, main, remove_ring
+from actormimic.replay import ReplayRing, list_rings, remove_ring
+from actormimic.replay_command import main
 
 SHARED_MEMORY = Path("/dev/shm")
 
@@ -295,6 +296,15 @@ def test_the_command_line_lists_inspects_and_removes(name, capsys):
     assert main(["--list"]) == 0
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith(name)]
     assert line.split("\t")[2:] == ["2 lanes", "60 valid rows of 64"]
+
+    done = subprocess.run(
+        [sys.executable, "-m", "actormimic.replay", "--list"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert line in done.stdout.splitlines()
 
     assert main(["--inspect", name]) == 0
     text = capsys.readouterr().out

@@ -14,7 +14,8 @@ import yaml
 from actormimic import run
 from actormimic.config import task_models
 from actormimic.config_errors import dotted_keys
-from actormimic.config_files import load_settings, shipped_configs
+from actormimic.config_files import load_settings
+from actormimic.config_yaml import shipped_configs
 
 CONFIG = "task: actor_mimic\ngames: [pong, breakout]\nname: tiny\n"
 

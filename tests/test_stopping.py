@@ -12,7 +12,7 @@ from actormimic.config import EarlyStoppingSettings
 from actormimic.metrics import Progress
 from actormimic.run import main
 from actormimic.stopping import EarlyStopping
-from actormimic.training import STOPPING_MEASURE, train
+from actormimic.training_run import STOPPING_MEASURE, train
 
 
 def stopping(**settings) -> EarlyStopping:

@@ -20,8 +20,7 @@ from actormimic.policy import NetworkPolicy, load
 from actormimic.run import main
 from actormimic.run_folder import open_run_folder
 from actormimic.side_by_side import RunProcess
-from actormimic.tasks import choose_device, run_task
-from actormimic.transfer import transfer_weights
+from actormimic.tasks import run_task
 
 TINY = [
     "environment.num_envs=2",
@@ -249,45 +248,6 @@ def test_a_transfer_without_states_for_it_compares_no_games(amn: Path, tmp_path:
     assert done["weights_agent_steps"] == done["agent_steps"] == 48
 
 
-@pytest.mark.parametrize(("layer", "outputs"), [("keep", "all"), ("keep", "valid")])
-def test_the_output_layer_can_be_kept(amn: Path, layer: str, outputs: str):
-    actions = minimal_actions("space_invaders")
-    network = seeded_network(NetworkSettings(outputs=outputs), [actions], 9)
-    source, _ = load_weights(amn / "run" / "checkpoints" / "final.safetensors")
-    transfer_weights(network, amn / "run", layer, actions)
-    kept = source["output.0.weight"]
-    expected = kept if outputs == "all" else kept[list(actions)]
-    assert torch.equal(network.output[0].weight, expected)
-
-
-def test_the_output_layer_can_be_drawn_anew(amn: Path):
-    actions = minimal_actions("space_invaders")
-    network = seeded_network(NetworkSettings(), [actions], 9)
-    before = network.output[0].weight.clone()
-    transfer_weights(network, amn / "run", "reinitialize", actions)
-    source, _ = load_weights(amn / "run" / "checkpoints" / "final.safetensors")
-    assert torch.equal(network.output[0].weight, before)
-    assert torch.equal(network.convolutions["conv1"].weight, source["convolutions.conv1.weight"])
-
-
-def test_hidden_layers_can_be_drawn_anew(amn: Path):
-    actions = minimal_actions("space_invaders")
-    network = seeded_network(NetworkSettings(), [actions], 9)
-    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    transfer_weights(network, amn / "run", "keep", actions, ["conv3", "fc1"])
-    source, _ = load_weights(amn / "run" / "checkpoints" / "final.safetensors")
-    anew = {"convolutions.conv3", "hidden.0.fc1"}
-    for name, tensor in network.state_dict().items():
-        expected = before if name.rpartition(".")[0] in anew else source
-        assert torch.equal(tensor, expected[name]), name
-
-
-def test_networks_of_another_size_do_not_transfer(amn: Path):
-    network = seeded_network(NetworkSettings(size="nips2013"), [(0, 1)], 0)
-    with pytest.raises(ValueError, match=r"has shape .*; expected .* \(network\.size nips2013\)"):
-        transfer_weights(network, amn / "run", "keep", (0, 1))
-
-
 def test_evaluate_a_network_and_random_play(amn: Path, tmp_path: Path):
     overrides = ["games=[pong]", "evaluation.agent_steps=12"]
     command = ["evaluate.yaml", f"folder={tmp_path}", *overrides, f"source={amn / 'run'}"]
@@ -357,19 +317,6 @@ def test_sources_that_are_not_there_are_refused_before_anything_is_made(tmp_path
         assert not (tmp_path / "run").exists()
 
 
-def test_transfer_refuses_another_padding(amn: Path):
-    network = seeded_network(NetworkSettings(conv1_padding=1), [(0, 1)], 0)
-    with pytest.raises(ValueError, match=r"conv1_padding 0; expected 1"):
-        transfer_weights(network, amn / "run", "keep", (0, 1))
-
-
-def test_an_output_layer_without_the_actions_is_not_kept(amn: Path):
-    expert = next((amn / "experts").glob("breakout-*"))
-    network = seeded_network(NetworkSettings(size="nips2013"), [(0, 1, 17)], 0)
-    with pytest.raises(ValueError, match=r"has output units for 4 actions only; allowed: reinit"):
-        transfer_weights(network, expert, "keep", (0, 1, 17))
-
-
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -407,11 +354,3 @@ def test_a_running_expert_is_stopped_and_saved_by_one_request(tmp_path: Path):
     process.ask_to_stop()
     assert process.exit_code(wait_seconds=60) == 130
     assert any((folder / "checkpoints").glob("*-at-*"))
-
-
-def test_devices():
-    assert choose_device("cpu") == torch.device("cpu")
-    if not torch.cuda.is_available():
-        assert choose_device("auto") == torch.device("cpu")
-        with pytest.raises(ValueError, match="there is no CUDA device; allowed: cpu, auto"):
-            choose_device("cuda")

@@ -17,7 +17,8 @@ from actormimic.games import minimal_actions
 from actormimic.learners.actor_mimic import ActorMimicLearner
 from actormimic.learners.dqn import DqnLearner
 from actormimic.networks import seeded_network
-from actormimic.training import Training, epsilon_at, train
+from actormimic.training import Training, epsilon_at
+from actormimic.training_run import train
 
 TINY = NetworkSettings(size="nips2013")
 

@@ -8,7 +8,8 @@ from test_training import make_learner, run_training, settings, weights
 
 from actormimic.checkpoint import CheckpointStore
 from actormimic.learners.batches import ring_names
-from actormimic.replay import ReplayRing, list_rings, main
+from actormimic.replay import ReplayRing, list_rings
+from actormimic.replay_command import main
 from actormimic.training import Training
 
 

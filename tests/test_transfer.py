@@ -1,9 +1,15 @@
-"""How like a target game is its sources: the two measures on known covariances, and on ROMs."""
+"""What a transfer takes over, and how like a target game is its sources.
+
+The two measures of likeness are tried on known covariances, and on ROMs.
+"""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from actormimic.checkpoint import WeightsHeader, load_weights, save_weights
 from actormimic.config import (
     EnvironmentSettings,
     EvaluationSettings,
@@ -18,6 +24,7 @@ from actormimic.transfer import (
     covariance_similarity,
     explained_variance,
     source_similarities,
+    transfer_weights,
 )
 
 
@@ -95,3 +102,77 @@ def test_each_setting_changes_what_is_found():
     assert plain == similarities()
     assert [r["explained"] for r in plain] != [r["explained"] for r in similarities(variance=0.5)]
     assert plain != similarities(agent_steps=90)
+
+
+def weights_file(folder: Path, games: list[str], **settings: str) -> Path:
+    action_sets = [minimal_actions(game) for game in games]
+    network = seeded_network(NetworkSettings(**settings), action_sets, 1)
+    header = WeightsHeader(
+        kind="actor_mimic",
+        games=tuple(games),
+        action_sets=tuple(action_sets),
+        network=network.description(),
+        settings={},
+        agent_steps=0,
+    )
+    path = folder / "source.safetensors"
+    save_weights(path, network.state_dict(), header)
+    return path
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Path:
+    """The weights of a network that plays two games."""
+    return weights_file(tmp_path, ["breakout", "pong"])
+
+
+@pytest.mark.parametrize(("layer", "outputs"), [("keep", "all"), ("keep", "valid")])
+def test_the_output_layer_can_be_kept(trained, layer: str, outputs: str):
+    actions = minimal_actions("space_invaders")
+    network = seeded_network(NetworkSettings(outputs=outputs), [actions], 9)
+    source, _ = load_weights(trained)
+    transfer_weights(network, trained, layer, actions)
+    kept = source["output.0.weight"]
+    expected = kept if outputs == "all" else kept[list(actions)]
+    assert torch.equal(network.output[0].weight, expected)
+
+
+def test_the_output_layer_can_be_drawn_anew(trained):
+    actions = minimal_actions("space_invaders")
+    network = seeded_network(NetworkSettings(), [actions], 9)
+    before = network.output[0].weight.clone()
+    transfer_weights(network, trained, "reinitialize", actions)
+    source, _ = load_weights(trained)
+    assert torch.equal(network.output[0].weight, before)
+    assert torch.equal(network.convolutions["conv1"].weight, source["convolutions.conv1.weight"])
+
+
+def test_hidden_layers_can_be_drawn_anew(trained):
+    actions = minimal_actions("space_invaders")
+    network = seeded_network(NetworkSettings(), [actions], 9)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    transfer_weights(network, trained, "keep", actions, ["conv3", "fc1"])
+    source, _ = load_weights(trained)
+    anew = {"convolutions.conv3", "hidden.0.fc1"}
+    for name, tensor in network.state_dict().items():
+        expected = before if name.rpartition(".")[0] in anew else source
+        assert torch.equal(tensor, expected[name]), name
+
+
+def test_networks_of_another_size_do_not_transfer(trained):
+    network = seeded_network(NetworkSettings(size="nips2013"), [(0, 1)], 0)
+    with pytest.raises(ValueError, match=r"has shape .*; expected .* \(network\.size nips2013\)"):
+        transfer_weights(network, trained, "keep", (0, 1))
+
+
+def test_transfer_refuses_another_padding(trained):
+    network = seeded_network(NetworkSettings(conv1_padding=1), [(0, 1)], 0)
+    with pytest.raises(ValueError, match=r"conv1_padding 0; expected 1"):
+        transfer_weights(network, trained, "keep", (0, 1))
+
+
+def test_an_output_layer_without_the_actions_is_not_kept(tmp_path):
+    expert = weights_file(tmp_path, ["breakout"], size="nips2013", outputs="valid")
+    network = seeded_network(NetworkSettings(size="nips2013"), [(0, 1, 17)], 0)
+    with pytest.raises(ValueError, match=r"has output units for 4 actions only; allowed: reinit"):
+        transfer_weights(network, expert, "keep", (0, 1, 17))

@@ -15,6 +15,7 @@
 
 #include "bindings/array_arguments.hpp"
 #include "bindings/bindings.hpp"
+#include "bindings/replay_fields.hpp"
 #include "common/check.hpp"
 #include "replay/mapping.hpp"
 #include "replay/ring.hpp"
@@ -28,19 +29,7 @@ namespace {
 
 using replay::ReplayRing;
 using replay::RingShape;
-using replay::StackFormat;
 using replay::StackType;
-
-// How one sampled field is laid out.
-struct Field {
-  Field(std::string field, py::dtype type, Shape row)
-      : name(std::move(field)), key(name), dtype(std::move(type)), row_shape(std::move(row)) {}
-
-  std::string name;
-  py::str key;  // the name, for looking up arrays
-  py::dtype dtype;
-  Shape row_shape;
-};
 
 class Ring {
  public:
@@ -50,7 +39,7 @@ class Ring {
           {extra.name, py::dtype(extra.dtype), {extra.shape.begin(), extra.shape.end()}});
     for (const StackType type : {StackType::kUint8, StackType::kFloat16, StackType::kBfloat16})
       for (const bool channels_last : {false, true})
-        fields_.push_back(sample_fields(*ring_, {type, channels_last}));
+        fields_.push_back(sample_fields(ring_->shape(), extras_, {type, channels_last}));
   }
 
   static Ring create(std::int64_t capacity, std::int64_t lanes,
@@ -175,9 +164,9 @@ class Ring {
     }
     const std::vector<Field>& known =
         fields_[2 * static_cast<std::size_t>(request.format.type) + (channels_last ? 1 : 0)];
-    const Wanted wanted = wanted_fields(known, fields, out);
+    const WantedFields wanted = wanted_fields(known, fields, out);
     py::dict result = out.is_none() ? py::dict() : py::reinterpret_borrow<py::dict>(out);
-    std::array<std::byte*, kMaxFields> pointers{};
+    std::array<std::byte*, kMaxSampleFields> pointers{};
     for (std::size_t i = 0; i < known.size(); ++i) {
       if (!wanted[i]) continue;
       const Field& field = known[i];
@@ -193,18 +182,13 @@ class Ring {
     to.terminals = reinterpret_cast<std::uint8_t*>(pointers[4]);
     to.discounts = reinterpret_cast<float*>(pointers[5]);
     to.index = reinterpret_cast<std::int64_t*>(pointers[6]);
-    std::copy(pointers.begin() + kFixedFields, pointers.end(), to.extras.begin());
+    std::copy(pointers.begin() + kFixedSampleFields, pointers.end(), to.extras.begin());
     py::gil_scoped_release release;
     ring->sample(request);
     return result;
   }
 
  private:
-  // The fields that every ring has; those of SampleFields but for the extras.
-  static constexpr std::size_t kFixedFields = 7;
-  static constexpr std::size_t kMaxFields = kFixedFields + replay::kMaxExtras;
-  using Wanted = std::array<bool, kMaxFields>;  // by position among the fields known
-
   static bool rows_are_contiguous(const py::array& frames) {
     py::ssize_t bytes = 1;
     for (py::ssize_t d = frames.ndim() - 1; d > 0; --d) {
@@ -212,92 +196,6 @@ class Ring {
       bytes *= frames.shape(d);
     }
     return true;
-  }
-
-  static StackFormat stack_format(const std::string& obs_dtype, bool channels_last) {
-    StackFormat format;
-    format.channels_last = channels_last;
-    if (obs_dtype == "float16")
-      format.type = StackType::kFloat16;
-    else if (obs_dtype == "bfloat16")
-      format.type = StackType::kBfloat16;
-    else
-      require(obs_dtype == "uint8", "obs_dtype is '", obs_dtype,
-              "'; allowed: uint8, float16, bfloat16");
-    return format;
-  }
-
-  // Every field that can be sampled, in the order of SampleFields as `sample` reads it.
-  std::vector<Field> sample_fields(const ReplayRing& ring, const StackFormat& format) const {
-    Shape stack{ring.shape().frame_shape.begin(), ring.shape().frame_shape.end()};
-    stack.insert(format.channels_last ? stack.end() : stack.begin(), ring.shape().stack);
-    const py::dtype element = format.type == StackType::kUint8     ? py::dtype::of<std::uint8_t>()
-                              : format.type == StackType::kFloat16 ? py::dtype("<f2")
-                                                                   : py::dtype("<u2");
-    std::vector<Field> fields{{"obs", element, stack},
-                              {"actions", py::dtype::of<std::int64_t>(), {}},
-                              {"rewards", py::dtype::of<float>(), {}},
-                              {"next_obs", element, stack},
-                              {"terminals", py::dtype::of<bool>(), {}},
-                              {"discounts", py::dtype::of<float>(), {}},
-                              {"index", py::dtype::of<std::int64_t>(), {}}};
-    fields.insert(fields.end(), extras_.begin(), extras_.end());
-    return fields;
-  }
-
-  static Wanted wanted_fields(const std::vector<Field>& known, const py::object& fields,
-                              const py::object& out) {
-    Wanted wanted{};
-    if (!out.is_none() && !py::isinstance<py::dict>(out))
-      throw py::type_error("out is no dict of arrays");
-    if (fields.is_none() && out.is_none()) {
-      std::fill_n(wanted.begin(), known.size(), true);
-      return wanted;
-    }
-    if (py::isinstance<py::str>(fields))
-      throw py::type_error("fields is a string; allowed: a sequence of names");
-    const py::object names = fields.is_none() ? out : fields;
-    for (const py::handle name : names) {
-      const auto found = std::find_if(known.begin(), known.end(),
-                                      [&](const Field& field) { return field.key.equal(name); });
-      if (found == known.end()) {
-        std::string allowed;
-        for (const Field& field : known) allowed += (allowed.empty() ? "" : ", ") + field.name;
-        require(false, "field '", text(name), "' is unknown; allowed: ", allowed);
-      }
-      require(out.is_none() || py::reinterpret_borrow<py::dict>(out).contains(found->key),
-              "out has no array for field '", found->name, "'");
-      wanted[static_cast<std::size_t>(found - known.begin())] = true;
-    }
-    return wanted;
-  }
-
-  static Shape batch_shape(const Field& field, py::ssize_t batch) {
-    Shape shape{batch};
-    shape.insert(shape.end(), field.row_shape.begin(), field.row_shape.end());
-    return shape;
-  }
-
-  // Builds no text and no shape unless it refuses: a loop that samples into `out` calls it often.
-  static py::array out_array(const Field& field, const py::handle& object, py::ssize_t batch,
-                             const StackFormat& format) {
-    if (!py::isinstance<py::array>(object))
-      throw py::type_error("out['" + field.name + "'] is no numpy array");
-    const auto array = py::reinterpret_borrow<py::array>(object);
-    // numpy has no bfloat16: its bits come in either kind of 16-bit integer.
-    const bool bits = format.type == StackType::kBfloat16 && field.dtype.itemsize() == 2 &&
-                      array.dtype().kind() == 'i' && array.itemsize() == 2;
-    if (!bits && !array.dtype().equal(field.dtype))
-      require(false, "out['", field.name, "'] has dtype ", text(array.dtype()),
-              "; allowed: ", text(field.dtype));
-    if (!has_shape(array, batch, field.row_shape))
-      check_shape("out['" + field.name + "']", array, batch_shape(field, batch));
-    require((array.flags() & py::array::c_style) != 0, "out['", field.name,
-            "'] is not C-contiguous");
-    require((array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) != 0, "out['", field.name,
-            "'] is not aligned to its elements");
-    require(array.writeable(), "out['", field.name, "'] is read-only");
-    return array;
   }
 
   void extra_rows(const py::dict& given, py::ssize_t count,

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "common/processor.hpp"
+
 namespace actormimic {
 namespace {
 
@@ -46,11 +48,7 @@ const Kernels& scalar_kernels() { return kScalar; }
 
 const Kernels& best_kernels() {
 #ifdef ACTORMIMIC_X86
-  static const bool has_avx2 = [] {
-    __builtin_cpu_init();  // a caller may itself run before main()
-    return __builtin_cpu_supports("avx2") != 0;
-  }();
-  if (has_avx2) return detail::kAvx2Kernels;
+  if (has_avx2()) return detail::kAvx2Kernels;
 #endif
   return kScalar;
 }

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "common/check.hpp"
+#include "common/processor.hpp"
 
 namespace actormimic::ops {
 
@@ -84,7 +85,7 @@ InstructionSet best_instruction_set() {
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
       return InstructionSet::kAvx512;
-    return __builtin_cpu_supports("avx2") ? InstructionSet::kAvx2 : InstructionSet::kBaseline;
+    return has_avx2() ? InstructionSet::kAvx2 : InstructionSet::kBaseline;
   }();
   return best;
 #else

@@ -4,6 +4,8 @@
 #include <array>
 #include <cstring>
 
+#include "common/processor.hpp"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #elif defined(__aarch64__)
@@ -70,8 +72,8 @@ void interleave_scalar(const std::uint8_t* frames, std::size_t stack, std::size_
 
 #if defined(__x86_64__)
 
-bool has_avx2() {
-  static const bool has = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c");
+bool has_avx2_and_f16c() {
+  static const bool has = has_avx2() && __builtin_cpu_supports("f16c");
   return has;
 }
 
@@ -91,7 +93,7 @@ __attribute__((target("avx2,f16c"))) __m256i round_to_bfloat16(__m256 values) {
 __attribute__((target("avx2,f16c"))) std::size_t convert_simd(const std::uint8_t* in,
                                                               std::size_t count, StackType type,
                                                               std::byte* out) {
-  if (type == StackType::kUint8 || !has_avx2()) return 0;
+  if (type == StackType::kUint8 || !has_avx2_and_f16c()) return 0;
   const std::size_t whole = count / 16 * 16;
   for (std::size_t i = 0; i < whole; i += 16) {
     const __m256 low = load_scaled(in + i);

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "common/processor.hpp"
 #include "emulator/vcs/pixel_loops.hpp"
 
 namespace actormimic::vcs {
@@ -56,11 +57,7 @@ const PixelLoops& plain_loops() { return kPlain; }
 
 const PixelLoops& best_loops() {
 #ifdef ACTORMIMIC_X86
-  static const bool has_avx2 = [] {
-    __builtin_cpu_init();  // a caller may itself run before main()
-    return __builtin_cpu_supports("avx2") != 0;
-  }();
-  if (has_avx2) return detail::kAvx2Loops;
+  if (has_avx2()) return detail::kAvx2Loops;
 #endif
   return kPlain;
 }

@@ -7,7 +7,8 @@ import torch
 from test_losses import gradients, make_inputs
 from torch import Tensor
 
-from actormimic.losses import OBJECTIVES, actor_mimic_loss, distillation_loss
+from actormimic.distillation_loss import OBJECTIVES, distillation_loss
+from actormimic.losses import actor_mimic_loss
 
 OPTIONS = ("cross_entropy", 0.5, 0.01, False, True, True)
 

@@ -1,0 +1,82 @@
+"""A complete run's ``results.json``, whose being there says so, and how it is presented."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from actormimic.config import GamesSettings
+from actormimic.devices import choose_device, machine_in_words
+from actormimic.evaluation import GameScore, epoch_in_words
+from actormimic.experts import ExpertsPolicy
+from actormimic.report import table, write_report
+from actormimic.run_folder import write_json
+
+Say = Callable[[str], None]
+
+
+def score_rows(
+    games: list[str],
+    scores: Mapping[str, Mapping[str, GameScore]],
+    experts: ExpertsPolicy | None = None,
+) -> list[dict[str, Any]]:
+    """A row for each game: its scores, and 100 (student - random) / (expert - random)."""
+    rows = []
+    for number, game in enumerate(games):
+        row: dict[str, Any] = {"game": game, "expert": None, "student": None}
+        for name, of_games in scores.items():
+            row[name] = of_games[game].summary()
+        if experts is not None:
+            # Reports say which experts are young: what imitates them cannot be better founded.
+            row["expert"]["trained_agent_steps"] = experts.agent_steps[number]
+        row["percent"] = None
+        if row["expert"] and row["student"]:
+            span = row["expert"]["mean"] - row["random"]["mean"]
+            if span != 0:
+                row["percent"] = 100 * (row["student"]["mean"] - row["random"]["mean"]) / span
+        rows.append(row)
+    return rows
+
+
+def finish_run(
+    settings: GamesSettings,
+    folder: Path,
+    rows: list[dict[str, Any]],
+    seconds: float,
+    say: Say,
+    agent_steps: int = 0,
+    weights_agent_steps: int = 0,
+) -> None:
+    """Write results.json and present the run.
+
+    ``agent_steps`` lie behind the run and ``weights_agent_steps``, fewer where it stopped early,
+    behind the network that it gives and that the rows are about.
+    """
+    results = {
+        "task": getattr(settings, "task", ""),
+        "caption": f"Mean raw return; {epoch_in_words(settings.evaluation, settings.environment)}.",
+        "agent_steps": agent_steps,
+        "weights_agent_steps": weights_agent_steps,
+        "seconds": round(seconds, 1),
+        "machine": machine_in_words(choose_device(settings.device)),
+        "rows": rows,
+    }
+    # A results.json means that the run is complete.
+    write_json(folder / "results.json", results)
+    present_run(folder, say)
+
+
+def present_run(folder: Path, say: Say) -> None:
+    """Draw the report of a complete run, print its table and where everything is."""
+    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    report = write_report([folder])
+    say(table(results))
+    weights = folder / "checkpoints" / "final.safetensors"
+    if weights.is_file():
+        game = results["rows"][0]["game"]
+        watch = f"python -m actormimic.play {folder} --game {game} --out {game}.mp4"
+        say(f"weights: {weights}; report: {report}; to watch: {watch}")
+    else:
+        say(f"report: {report}")

@@ -1,0 +1,159 @@
+"""No wait hangs: shutdown in mid-step, Ctrl-C, forks, the interpreter's end."""
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+import weakref
+
+import pytest
+from test_envs_pool import noops
+
+from actormimic.envs import AtariVectorEnv
+
+
+def run_python(code: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    program = textwrap.dedent("import numpy as np\nfrom actormimic.envs import AtariVectorEnv\n")
+    return subprocess.run(
+        [sys.executable, "-c", program + textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("finish", ["close", "collect"])
+def test_shutdown_in_mid_step(finish: str) -> None:
+    for batch_size in (0, 2):
+        env = AtariVectorEnv("pong", 6, batch_size=batch_size)
+        env.reset()
+        env.send(noops(env))
+        alive = weakref.ref(env.ale)
+        if finish == "close":
+            env.close()
+        del env
+        gc.collect()
+        assert alive() is None
+
+
+def test_close_wakes_another_threads_recv() -> None:
+    env = AtariVectorEnv("pong", 2, num_threads=1, frameskip=500)
+    env.reset()
+    env.send(noops(env))
+    problems: list[BaseException] = []
+
+    def wait() -> None:
+        try:
+            env.recv()
+        except RuntimeError as problem:
+            problems.append(problem)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    time.sleep(0.01)
+    env.close()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert [str(p) for p in problems] == ["the pool is closed"]
+
+
+def test_control_c_ends_a_wait() -> None:
+    env = AtariVectorEnv("pong", 4, num_threads=1, frameskip=1000)
+    env.reset()
+    env.send(noops(env))
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    started = time.monotonic()
+
+    def play_on() -> None:
+        while True:
+            env.recv()
+            env.send(noops(env))
+
+    with pytest.raises(KeyboardInterrupt):
+        play_on()
+    # It ended while the pool went on, not with it.
+    env.recv()
+    assert time.monotonic() - started < 30
+    env.close()
+
+
+@pytest.mark.parametrize("call", ["reset", "clone_state", "restore_state"])
+def test_control_c_ends_a_wait_for_steps_under_way(call: str) -> None:
+    env = AtariVectorEnv("pong", 60, num_threads=1, frameskip=1000, noop_max=0)
+    env.reset(seed=0)
+    arguments = [env.clone_state()] if call == "restore_state" else []
+    env.send(noops(env))
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        getattr(env, call)(*arguments)
+    # It ended before the steps did, and those go on.
+    with pytest.raises(RuntimeError, match="steps under way"):
+        env.use_batches([])
+    env.close()
+
+
+def test_control_c_ends_a_wait_for_the_end() -> None:
+    env = AtariVectorEnv("pong", 1, noop_min=20000, noop_max=20000)
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        env.reset()
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        env.ale.close()
+    env.close()
+
+
+def test_two_threads_may_close() -> None:
+    env = AtariVectorEnv("pong", 4, frameskip=100)
+    env.reset()
+    env.send(noops(env))
+    threads = [threading.Thread(target=env.ale.close) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
+    env.close()
+
+
+def test_a_fork_is_refused_and_does_not_hang() -> None:
+    result = run_python(
+        """
+        import os, gc
+        env = AtariVectorEnv("pong", 4)
+        env.reset()
+        env.send(np.zeros(4, dtype=int))
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                env.recv()
+            except RuntimeError as problem:
+                code = 0 if "did not survive the fork" in str(problem) else 2
+            env.close()
+            del env
+            gc.collect()
+            os._exit(code)
+        _, status = os.waitpid(child, 0)
+        env.recv()
+        env.close()
+        raise SystemExit(os.waitstatus_to_exitcode(status))
+        """
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_exit_of_the_interpreter_in_mid_step() -> None:
+    result = run_python(
+        """
+        env = AtariVectorEnv("pong", 8)
+        env.reset()
+        env.send(np.zeros(8, dtype=int))
+        """
+    )
+    assert result.returncode == 0, result.stderr
