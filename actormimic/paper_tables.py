@@ -5,6 +5,8 @@ Table 2 is `actormimic.transfer_tables`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from actormimic.aggregates import bootstrap_interval, interquartile_mean, median
 from actormimic.games import REFERENCE_SCORES, HumanColumn, human_normalized
 from actormimic.pages import Section
@@ -26,6 +28,8 @@ REFERENCE_FRAMES = 18_000
 """Length in emulator_frames of the reference scores' episodes: five minutes (Mnih et al. 2015)."""
 _AMN_KINDS = ("AMN", "AMN-feature")
 _TABLE1_TASKS = ("actor_mimic", "dqn", "evaluate")
+# Other networks than those of Table 1, so that a page with both does not show it twice.
+_APPENDIX_D = {"figure4": "AMN-policy", "figure5": "AMN-feature"}
 _BASELINES = {"MDQN": "one masked output for all games", "MCDQN": "shared convolutions"}
 
 
@@ -233,8 +237,12 @@ def all_sections(group: Group) -> list[Section]:
     """The tables behind what the group shows, or all that its runs have."""
     sections: list[Section] = []
     shows = set(group.shows)
-    if not shows or shows - {"table2", "figure7"}:
+    if not shows or shows - {"table2", "figure7", *_APPENDIX_D}:
         sections += table1(group) + reward_variance(group) + human_scores(group)
+    for figure, name in _APPENDIX_D.items():
+        if figure in shows:
+            heading = f"Appendix D: {name} and its experts"
+            sections += [replace(section, heading=heading) for section in table1(group)]
     if not shows or {"figure2", "figure3"} & shows:
         sections += baselines(group)
     if not shows or {"table2", "figure7"} & shows:

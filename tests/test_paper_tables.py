@@ -6,7 +6,14 @@ import pytest
 
 from actormimic.games import MULTITASK_GAMES, REFERENCE_SCORES, TRANSFER_TARGETS
 from actormimic.paper_scores import learning_curve, network_score, reaches
-from actormimic.paper_tables import baselines, human_scores, percent, reward_variance, table1
+from actormimic.paper_tables import (
+    all_sections,
+    baselines,
+    human_scores,
+    percent,
+    reward_variance,
+    table1,
+)
 from actormimic.published import TABLE1_PERCENT, TABLE2
 from actormimic.records import Group, Run
 from actormimic.transfer_tables import similarities, table2
@@ -85,6 +92,21 @@ def test_table1_stands_beside_the_paper(tmp_path):
     assert ours[4].startswith("10 ± 2.236 (40) [8, 12]")
     assert ours[6:] == ["50.0%", "50.0%", "50.0%"]
     assert paper == ["breakout", "paper", "273.1", "378", "347", "370.3", "127%", "97.98%", ""]
+
+
+@pytest.mark.parametrize(
+    ("figure", "beta", "name"), [("figure4", 0.0, "AMN-policy"), ("figure5", 0.01, "AMN-feature")]
+)
+def test_the_sources_of_transfers_are_not_called_table_1(tmp_path, figure, beta, name):
+    expert = made(tmp_path, "dqn", "breakout", [20.0] * 10, "expert")
+    source = made(
+        tmp_path, "actor_mimic", "breakout", [10.0] * 10, "amn", actor_mimic={"beta": beta}
+    )
+    (section,) = all_sections(Group("g", tmp_path, (figure,), (expert, source)))
+    assert section.heading == f"Appendix D: {name} and its experts"
+    assert section.rows == table1(group(expert, source))[0].rows
+    headings = [s.heading for s in all_sections(Group("g", tmp_path, ("figure1",), (source,)))]
+    assert headings[0] == "Table 1"
 
 
 def test_table1_is_the_same_beside_a_baseline(tmp_path):
