@@ -14,23 +14,17 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import platform
 import subprocess
 import sys
 from pathlib import Path
 
 import ale_py
 from ale_py import roms
+from machine import processor
 
 from actormimic import games
 
 GAMES = ("pong", "breakout", "space_invaders", "seaquest", "enduro", "atlantis")
-
-
-def processor() -> str:
-    with open("/proc/cpuinfo", encoding="utf-8") as info:
-        names = [line.split(":")[1].strip() for line in info if line.startswith("model name")]
-    return names[0] if names else platform.processor() or "unknown"
 
 
 def main() -> int:

@@ -1,10 +1,11 @@
 // Plays games on ALE's own emulation and on ours side by side, and compares them at every frame.
 //
-//     exact_emulation FRAMES SEED THREADS ROM...
+//     exact_emulation FRAMES PAIR_FRAMES SEED THREADS ROM...
 //
 // Random actions and paddle strengths, sticky actions, resets in the middle of games, half of them
 // with a mode and a difficulty drawn from those that the game offers, saved states exchanged
-// between the two. Compared are the screen, the RAM, the audio, reward, lives, game over and the
+// between the two. After FRAMES frames, PAIR_FRAMES more from a reset into every pair of a mode and
+// a difficulty. Compared are the screen, the RAM, the audio, reward, lives, game over and the
 // frame numbers, and at every 32nd frame the whole state as ALE serializes it, registers and chips
 // included. Prints one JSON object per game.
 #include <atomic>
@@ -43,6 +44,7 @@ std::unique_ptr<ale::ALEInterface> console(const std::string& rom, int seed) {
 struct Result {
   std::string game;
   int frames = 0;
+  int pairs = 0;
   int resets = 0;
   int exchanges = 0;
   bool fast = false;
@@ -62,13 +64,16 @@ class Duel {
     difficulties_ = stock_->getAvailableDifficulties();
   }
 
-  Result play(int frames) {
-    reset();
-    while (result_.frames < frames && result_.difference.empty()) {
-      if (stock_->game_over() || random_() % 1500 == 0) reset();
-      if (random_() % 700 == 0) exchange();
-      act();
-      if (result_.frames % 32 == 0) compare_states();
+  Result play(int frames, int pair_frames) {
+    reset_anyhow();
+    go_on(frames, &Duel::reset_anyhow);
+    for (const auto mode : modes_) {
+      for (const auto difficulty : difficulties_) {
+        choose(mode, difficulty);
+        reset();
+        go_on(pair_frames, &Duel::reset);
+        result_.pairs += result_.difference.empty() ? 1 : 0;
+      }
     }
     return result_;
   }
@@ -80,15 +85,30 @@ class Duel {
     call(*fast_);
   }
 
-  void reset() {
-    if (random_() % 2 == 0) {
-      const auto mode = modes_[random_() % modes_.size()];
-      const auto difficulty = difficulties_[random_() % difficulties_.size()];
-      both([&](auto& ale) {
-        ale.setMode(mode);
-        ale.setDifficulty(difficulty);
-      });
+  void go_on(int frames, void (Duel::*restart)()) {
+    for (const int end = result_.frames + frames;
+         result_.frames < end && result_.difference.empty();) {
+      if (stock_->game_over() || random_() % 1500 == 0) (this->*restart)();
+      if (random_() % 700 == 0) exchange();
+      act();
+      if (result_.frames % 32 == 0) compare_states();
     }
+  }
+
+  void choose(ale::game_mode_t mode, ale::difficulty_t difficulty) {
+    both([&](auto& ale) {
+      ale.setMode(mode);
+      ale.setDifficulty(difficulty);
+    });
+  }
+
+  void reset_anyhow() {
+    if (random_() % 2 == 0)
+      choose(modes_[random_() % modes_.size()], difficulties_[random_() % difficulties_.size()]);
+    reset();
+  }
+
+  void reset() {
     both([](auto& ale) { ale.reset_game(); });
     ++result_.resets;
     compare_frame();
@@ -146,31 +166,32 @@ class Duel {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 5) {
-    std::fprintf(stderr, "usage: exact_emulation FRAMES SEED THREADS ROM...\n");
+  if (argc < 6) {
+    std::fprintf(stderr, "usage: exact_emulation FRAMES PAIR_FRAMES SEED THREADS ROM...\n");
     return 2;
   }
   ale::Logger::setMode(ale::Logger::Error);
-  const int frames = std::atoi(argv[1]);
-  const auto seed = static_cast<unsigned>(std::atoi(argv[2]));
-  std::atomic<int> next{4};
+  const int frames = std::atoi(argv[1]), pair_frames = std::atoi(argv[2]);
+  const auto seed = static_cast<unsigned>(std::atoi(argv[3]));
+  std::atomic<int> next{5};
   std::atomic<int> wrong{0};
   std::mutex printing;
   const auto work = [&] {
     for (int i; (i = next++) < argc;) {
-      const Result result = Duel(argv[i], seed + static_cast<unsigned>(i)).play(frames);
+      const Result result =
+          Duel(argv[i], seed + static_cast<unsigned>(i)).play(frames, pair_frames);
       if (!result.difference.empty()) ++wrong;
       const std::lock_guard<std::mutex> lock(printing);
       std::printf(
-          "{\"game\": \"%s\", \"frames\": %d, \"resets\": %d, \"exchanges\": %d, "
+          "{\"game\": \"%s\", \"frames\": %d, \"pairs\": %d, \"resets\": %d, \"exchanges\": %d, "
           "\"emulation\": \"%s\", \"difference\": \"%s\"}\n",
-          result.game.c_str(), result.frames, result.resets, result.exchanges,
+          result.game.c_str(), result.frames, result.pairs, result.resets, result.exchanges,
           result.fast ? "fast" : "stock", result.difference.c_str());
       std::fflush(stdout);
     }
   };
   std::vector<std::thread> threads;
-  for (int t = std::atoi(argv[3]); t > 0; --t) threads.emplace_back(work);
+  for (int t = std::atoi(argv[4]); t > 0; --t) threads.emplace_back(work);
   for (std::thread& thread : threads) thread.join();
   return wrong == 0 ? 0 : 1;
 }

@@ -6,7 +6,8 @@
 
 plays each game with random actions and paddle strengths, sticky actions, resets in the middle, half
 of them with a mode and a difficulty drawn from those that it offers, and saved states exchanged
-between the two emulations. The screen, the RAM, the audio, reward, lives, game over and frame
+between the two emulations; then a while from a reset into each pair of a mode and a difficulty that
+it offers (`--pair-frames`). The screen, the RAM, the audio, reward, lives, game over and frame
 numbers have to agree at every frame, and at every 32nd the whole state as ALE serializes it. It
 prints one line per game, then a summary as JSON, and exits with 1 where anything differs or a game
 that ours should serve falls back to ALE's emulation.
@@ -16,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import subprocess
 import sys
 import time
@@ -24,6 +24,7 @@ from pathlib import Path
 
 import ale_py
 from ale_py import roms
+from machine import processor
 
 from actormimic import games
 
@@ -31,17 +32,12 @@ from actormimic import games
 MAY_FALL_BACK: frozenset[str] = frozenset()
 
 
-def processor() -> str:
-    with open("/proc/cpuinfo", encoding="utf-8") as info:
-        names = [line.split(":")[1].strip() for line in info if line.startswith("model name")]
-    return names[0] if names else platform.processor() or "unknown"
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("build", type=Path, help="folder of a CMake build with ACTORMIMIC_TESTS=ON")
     parser.add_argument("--games", nargs="+", default=list(games.GAMES))
     parser.add_argument("--frames", type=int, default=20000)
+    parser.add_argument("--pair-frames", type=int, default=300, help="of each mode and difficulty")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, help="also write the summary to this file")
@@ -49,7 +45,7 @@ def main() -> int:
     program = args.build / "benchmarks" / "exact_emulation"
     if not program.is_file():
         parser.error(f"{program} is missing; build the target exact_emulation in {args.build}")
-    command = [program, args.frames, args.seed, args.threads]
+    command = [program, args.frames, args.pair_frames, args.seed, args.threads]
     command += [roms.get_rom_path(games.canonical_name(game)) for game in args.games]
     begin = time.monotonic()
     results = []
@@ -62,13 +58,15 @@ def main() -> int:
                 results.append(json.loads(line))
                 print(line, end="", flush=True)
     results.sort(key=lambda row: str(row["game"]))
+    settings = f"--frames {args.frames} --pair-frames {args.pair_frames} --seed {args.seed}"
     summary = {
-        "command": f"exact_emulation.py --frames {args.frames} --seed {args.seed}",
+        "command": f"python benchmarks/exact_emulation.py BUILD {settings}",
         "processor": processor(),
         "seconds": round(time.monotonic() - begin),
         "ale_py": ale_py.__version__,
         "games": len(results),
         "frames": sum(row["frames"] for row in results),
+        "pairs of mode and difficulty": sum(row["pairs"] for row in results),
         "differences": [row["game"] for row in results if row["difference"]],
         "fall back to stock": [row["game"] for row in results if row["emulation"] == "stock"],
         "rows": results,

@@ -169,13 +169,17 @@ def test_values_out_of_range_are_refused_and_change_nothing() -> None:
     assert body[first[0] : first[1]] != body[second[0] : second[1]]
     rom, machine, counters = strings_at(body, second[0], 3)
     held = counters[1]
+    pictures = 2 + 8 + 2 * 160 * 300 + 6 * 8
+    (noops,) = strings_at(body, held + 8 + pictures, 1)
     for at, value, message in [
         (rom[0], b"?", "the saved state is of another game"),
-        (machine[0], b"?", "ALE cannot read it"),
+        (machine[0] + 3, b"\x80", "damaged: length -"),
+        (machine[0] + 4, b"?", "ALE cannot read it"),
         (held, struct.pack("<i", 18), "held action of the saved state is 18; allowed: 0 to 17"),
         (held + 4, struct.pack("<f", float("nan")), "held strength of the saved state is nan"),
         (held + 8, b"\x02", "2 is no flag"),
         (held + 10, struct.pack("<q", -1), "offset -1 of"),
+        (noops[1] - 3, b"625", "its generator cannot be read"),  # it has 624 numbers
         (second[1] - 8, struct.pack("<Q", 2**60), "frames of another size"),
         (second[0] - 8, struct.pack("<Q", 2**60), "cut short"),
         (second[1], b"\x07", "7 is no flag"),

@@ -19,7 +19,7 @@ install(TARGETS actormimic_core EXPORT actormimic-targets
 foreach(floor common frame replay emulator pool)
   install(DIRECTORY csrc/${floor} DESTINATION actormimic/include COMPONENT cpp
     FILES_MATCHING PATTERN "*.hpp" PATTERN "*_impl.hpp" EXCLUDE
-    PATTERN "tia_access.hpp" EXCLUDE PATTERN "vcs" EXCLUDE)
+    PATTERN "saved_machine.hpp" EXCLUDE PATTERN "tia_access.hpp" EXCLUDE PATTERN "vcs" EXCLUDE)
 endforeach()
 install(EXPORT actormimic-targets NAMESPACE actormimic:: DESTINATION ${package_folder}
   COMPONENT cpp)

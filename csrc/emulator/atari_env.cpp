@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "common/check.hpp"
+#include "emulator/saved_machine.hpp"
 
 namespace actormimic {
 namespace {
@@ -280,9 +281,9 @@ void AtariEnv::save(StateWriter& out) const {
 
 void AtariEnv::load(StateReader& in) {
   console_.load(in);
-  std::istringstream random(in.get_string());
-  require(static_cast<bool>(random >> noop_random_),
-          "the saved state is damaged: its generator cannot be read");
+  const std::string generator = in.get_string();
+  require_generator(generator);
+  std::istringstream(generator) >> noop_random_;
   constexpr int kMost = std::numeric_limits<int>::max();
   pending_seed_ = in.get<int>();
   require_range("pending seed of the saved state", pending_seed_, -1, kMost);

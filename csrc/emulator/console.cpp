@@ -17,6 +17,11 @@
 namespace actormimic {
 namespace {
 
+// Once, because consoles may be made in several threads and all share ALE's log.
+void quiet_ale() {
+  [[maybe_unused]] static const bool once = (ale::Logger::setMode(ale::Logger::Error), true);
+}
+
 // The MD5 of a file as ALE computes it; empty where the file cannot be read.
 std::string md5_of(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -45,7 +50,7 @@ const char* ale_version() { return ALE_VERSION; }
 
 Console::Console(const GameChoice& game, float repeat_action_probability, Emulation emulation)
     : impl_(std::make_unique<Impl>()) {
-  ale::Logger::setMode(ale::Logger::Error);
+  quiet_ale();
   impl_->choice = game;
   impl_->wanted = emulation;
   // ALE ends the process when it cannot load a ROM, so what it would trip over is asked first.

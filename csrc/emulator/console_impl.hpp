@@ -7,6 +7,7 @@
 #include <string>
 
 #include "ale/ale_interface.hpp"
+#include "ale/emucore/Cart.hxx"
 #include "ale/emucore/Console.hxx"
 #include "ale/emucore/M6502.hxx"
 #include "ale/emucore/MediaSrc.hxx"
@@ -50,6 +51,12 @@ struct Console::Impl {
   void require_loaded() const;
   void find_parts();
   void load_rom(int seed);
+
+  // console_state.cpp
+  ale::stella::Cartridge& cartridge() const;
+  std::string save_machine() const;
+  void load_machine(const std::string& machine);
+  void load_counters(const std::string& bytes);
 };
 
 // See phosphor_blend.cpp.

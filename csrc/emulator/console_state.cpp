@@ -1,12 +1,15 @@
 // Saved states of a console. ALE's own hold neither the sticky action nor the pictures, nor where
 // the TIA stands in its mask tables; two pools would drift apart after a restore.
 #include <algorithm>
+#include <cstring>
 #include <limits>
 #include <stdexcept>
 
+#include "ale/emucore/Cart.hxx"
 #include "ale/emucore/Deserializer.hxx"
 #include "ale/emucore/Serializer.hxx"
 #include "emulator/console_impl.hpp"
+#include "emulator/saved_machine.hpp"
 #include "emulator/tia_access.hpp"
 #include "emulator/vcs/bus.hpp"
 #include "emulator/vcs/riot.hpp"
@@ -51,6 +54,12 @@ const std::uint8_t* at(Place place, const Table& table, const Disabled& disabled
   actormimic::require(start % 4 == 0 && start <= kPixels && (start > 0 || copy == 0),
                       "the saved state is damaged: mask offset ", offset);
   return reinterpret_cast<const std::uint8_t*>(&table) + offset;
+}
+
+Device* device_at(System& system, unsigned address) {
+  return system
+      .getPageAccess(static_cast<std::uint16_t>(address >> actormimic::vcs::Bus::kPageShift))
+      .device;
 }
 
 void require_in(const char* name, std::int64_t value, std::int64_t low, std::int64_t high) {
@@ -138,22 +147,74 @@ void Pictures::load(ale::stella::TIA& tia, StateReader& in) {
   ale::stella::TIADebug::load(tia, in);
 }
 
-void Console::save(StateWriter& out) const {
-  Impl& c = *impl_;
-  c.require_loaded();
-  ale::stella::Serializer ale_state;
+using ale::stella::device_at;
+using ale::stella::require_in;
+
+ale::stella::Cartridge& Console::Impl::cartridge() const {
+  return dynamic_cast<ale::stella::Cartridge&>(*device_at(*system, 0x1000));
+}
+
+std::string Console::Impl::save_machine() const {
+  ale::stella::Serializer out;
   try {
-    ensure(c.system->saveState(c.md5, ale_state), "ALE could not save its state");
-    c.game->saveState(ale_state);
-    c.sticky_random->saveState(ale_state);
+    ensure(system->saveState(md5, out), "ALE could not save its state");
+    game->saveState(out);
+    sticky_random->saveState(out);
   } catch (const char* problem) {  // ALE's streams throw their messages bare
     throw std::runtime_error(problem);
   }
+  return out.get_str();
+}
+
+void Console::Impl::load_machine(const std::string& machine) {
+  ale::stella::Serializer sticky;
+  sticky_random->saveState(sticky);
+  require_readable_machine(machine, save_machine(), sticky.get_str().size(), cartridge().name());
+  try {
+    ale::stella::Deserializer in(machine);
+    require(system->loadState(md5, in), "ALE cannot read it");
+    game->loadState(in);
+    sticky_random->loadState(in);
+  } catch (const char* problem) {  // as above
+    throw std::invalid_argument(detail::join("the saved state is damaged: ", problem));
+  } catch (const std::exception& problem) {
+    throw std::invalid_argument(detail::join("the saved state is damaged: ", problem.what()));
+  }
+  map_saved_slices(machine, cartridge());
+  auto* const riot = dynamic_cast<ale::stella::M6532*>(device_at(*system, 0x280));
+  if (riot != nullptr) vcs::Riot(*riot).require_possible();  // else ALE's own emulation runs
+}
+
+void Console::Impl::load_counters(const std::string& bytes) {
+  struct Counters {
+    std::int32_t left_paddle, right_paddle, frame, episode_frame, mode, difficulty;
+    std::int32_t text_length;  // of what ALE puts in only when it saves a machine
+    std::int32_t paddle_min, paddle_max;
+  } own, saved;
+  const std::string own_bytes = state.serialize();
+  ensure(own_bytes.size() == sizeof own, "ALE's counters have ", own_bytes.size(), " bytes");
+  require(bytes.size() == sizeof saved, "the saved state is damaged: ", bytes.size(),
+          " bytes of counters");
+  std::memcpy(&own, own_bytes.data(), sizeof own);
+  std::memcpy(&saved, bytes.data(), sizeof saved);
+  require_in("length of a text", saved.text_length, 0, 0);
+  require_in("lowest paddle", saved.paddle_min, own.paddle_min, own.paddle_min);
+  require_in("highest paddle", saved.paddle_max, own.paddle_max, own.paddle_max);
+  for (const std::int32_t paddle : {saved.left_paddle, saved.right_paddle})
+    require_in("paddle", paddle, own.paddle_min, own.paddle_max);
+  require_in("frame number", saved.frame, 0, std::numeric_limits<std::int32_t>::max());
+  state = ale::ALEState(bytes);
+}
+
+void Console::save(StateWriter& out) const {
+  Impl& c = *impl_;
+  c.require_loaded();
   out.put_string(c.md5);
-  out.put_string(ale_state.get_str());
+  out.put_string(c.save_machine());
   out.put_string(c.state.serialize());
   out.put(c.held_action);
   out.put(c.held_strength);
+  save_lost(*c.game, c.cartridge(), out);
   Pictures::save(*c.tia, out);
 }
 
@@ -161,29 +222,14 @@ void Console::load(StateReader& in) {
   Impl& c = *impl_;
   c.require_loaded();
   require(in.get_string() == c.md5, "the saved state is of another game");
-  const std::string machine = in.get_string();
-  const std::string counters = in.get_string();
-  try {
-    ale::stella::Deserializer ale_state(machine);
-    require(c.system->loadState(c.md5, ale_state), "ALE cannot read it");
-    c.game->loadState(ale_state);
-    c.sticky_random->loadState(ale_state);
-    c.state = ale::ALEState(counters);
-  } catch (const char* problem) {  // ALE's streams throw their messages bare
-    throw std::invalid_argument(detail::join("the saved state is damaged: ", problem));
-  } catch (const std::exception& problem) {
-    throw std::invalid_argument(detail::join("the saved state is damaged: ", problem.what()));
-  }
-  require_range("frame number of the saved state", c.state.getFrameNumber(), 0,
-                std::numeric_limits<int>::max());
+  c.load_machine(in.get_string());
+  c.load_counters(in.get_string());
   c.held_action = in.get<int>();
   require_range("held action of the saved state", c.held_action, 0, kActions - 1);
   c.held_strength = in.get<float>();
   require_range("held strength of the saved state", c.held_strength, 0.0f, 1.0f);
+  load_lost(*c.game, c.cartridge(), in);
   Pictures::load(*c.tia, in);
-  constexpr unsigned kTimerPage = 0x280 >> vcs::Bus::kPageShift;
-  auto* const riot = dynamic_cast<ale::stella::M6532*>(c.system->getPageAccess(kTimerPage).device);
-  if (riot != nullptr) vcs::Riot(*riot).require_possible();  // else ALE's own emulation runs
   // The data bus holds the last byte of RAM between frames; see console.cpp.
   c.system->peek(kLastRamAddress);
 }

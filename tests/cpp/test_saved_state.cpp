@@ -31,6 +31,8 @@ enum TiaNumber {
   kMotionBlank = 49,
 };
 enum RiotNumber { kTimer = 129, kShift };
+// Of the frame counters and paddles.
+enum Counter { kLeftPaddle, kRightPaddle, kFrame, kTextLength = 6, kLowestPaddle, kHighestPaddle };
 
 class State {
  public:
@@ -55,8 +57,15 @@ class State {
   State with_tia(int number, std::int32_t value) const {
     return with(number_at("TIA", number), value);
   }
+  State with_number(const std::string& device, int number, std::int32_t value) const {
+    return with(number_at(device, number), value);
+  }
   State with_riot(int number, std::int32_t value) const {
-    return with(number_at("M6532", number), value);
+    return with_number("M6532", number, value);
+  }
+  // The name by which ALE finds a device's numbers.
+  State without_name(const std::string& device) const {
+    return with(number_at(device, 0) - 1, '?');
   }
   State with_mask(Place place, std::int32_t disabled, std::int32_t offset) const {
     const std::size_t at = pictures() + kPlaces + 8 * static_cast<std::size_t>(place);
@@ -65,6 +74,19 @@ class State {
   State with_playfield(std::int64_t offset) const { return with(bytes_.size() - 8, offset); }
   State with_flag(std::uint8_t unfinished) const { return with(pictures(), unfinished); }
   State with_pixel(std::int64_t next) const { return with(pictures() + 2, next); }
+  // What ALE saves of the machine, and its counters: strings, each behind its length.
+  std::string machine() const { return string_at(machine_at()); }
+  State with_machine(const std::string& machine) const {
+    return with_string(machine_at(), machine);
+  }
+  State with_counters(const std::string& counters) const {
+    return with_string(end_of_string(machine_at()), counters);
+  }
+  State with_counter(Counter counter, std::int32_t value) const {
+    return with(end_of_string(machine_at()) + kLength + 4 * counter, value);
+  }
+  State with_music_clock(double clock) const { return with(pictures() - sizeof clock, clock); }
+  bool operator==(const State& other) const { return bytes_ == other.bytes_; }
   // The beam stands before the first line of a frame that has not ended, and HMOVE has blackened
   // the line's left.
   State unfinished() const {
@@ -77,6 +99,17 @@ class State {
   }
 
  private:
+  static constexpr std::size_t kLength = sizeof(std::uint64_t);
+  std::size_t machine_at() const { return end_of_string(0); }  // behind the cartridge's MD5
+  std::size_t end_of_string(std::size_t at) const { return at + kLength + get<std::uint64_t>(at); }
+  std::string string_at(std::size_t at) const {
+    return bytes_.substr(at + kLength, get<std::uint64_t>(at));
+  }
+  State with_string(std::size_t at, const std::string& text) const {
+    State changed = with<std::uint64_t>(at, text.size());
+    changed.bytes_.replace(at + kLength, get<std::uint64_t>(at), text);
+    return changed;
+  }
   std::size_t pictures() const { return bytes_.size() - kPictures; }
   // Behind a device's name ALE writes numbers of four bytes.
   std::size_t number_at(const std::string& device, int number) const {
@@ -102,8 +135,8 @@ class State {
 };
 
 struct Played {
-  explicit Played(Emulation emulation)
-      : console({"pong", std::string(ACTORMIMIC_TEST_ROMS) + "/pong.bin", -1, -1}, 0.0f,
+  explicit Played(Emulation emulation, const std::string& game = "pong")
+      : console({game, std::string(ACTORMIMIC_TEST_ROMS) + "/" + game + ".bin", -1, -1}, 0.0f,
                 emulation) {
     console.power_on(3);
     console.reset();
@@ -211,6 +244,124 @@ TEST(registers_hold_what_a_program_can_put_there) {
   for (const int shift : {1, 32, 255})
     CHECK(played.refuses(state.with_riot(kShift, shift), "timer shift " + std::to_string(shift)));
   CHECK(played.refuses(state.with_riot(kTimer, 256), "timer 256"));
+}
+
+// One game for each kind of cartridge that saves numbers.
+TEST(lengths_and_banks_stay_within_the_cartridge) {
+  struct Number {
+    const char *game, *device;
+    int number, most, least;
+  };
+  for (const Number& n : {
+           Number{"pong", "M6532", 0, 128, 128},
+           Number{"asterix", "CartridgeF8", 0, 1, 0},
+           Number{"crossbow", "CartridgeF6", 0, 3, 0},
+           Number{"darkchambers", "CartridgeF6SC", 0, 3, 0},
+           Number{"darkchambers", "CartridgeF6SC", 1, 128, 128},
+           Number{"elevator_action", "CartridgeF8SC", 0, 1, 0},
+           Number{"elevator_action", "CartridgeF8SC", 1, 128, 128},
+           Number{"montezuma_revenge", "CartridgeE0", 0, 4, 4},
+           Number{"montezuma_revenge", "CartridgeE0", 1, 7, 0},
+           Number{"montezuma_revenge", "CartridgeE0", 3, 7, 0},
+           Number{"montezuma_revenge", "CartridgeE0", 4, 7, 7},
+           Number{"pitfall2", "CartridgeDPC", 0, 1, 0},
+           Number{"pitfall2", "CartridgeDPC", 1, 8, 8},
+           Number{"pitfall2", "CartridgeDPC", 10, 8, 8},
+           Number{"pitfall2", "CartridgeDPC", 19, 8, 8},
+           Number{"pitfall2", "CartridgeDPC", 20, 0x7ff, 0},
+           Number{"pitfall2", "CartridgeDPC", 27, 0x7ff, 0},
+           Number{"pitfall2", "CartridgeDPC", 28, 8, 8},
+           Number{"pitfall2", "CartridgeDPC", 37, 3, 3},
+       }) {
+    Played played(Emulation::kFast, n.game);
+    const State state(played.console);
+    CHECK(played.takes(state));
+    for (const int value : {n.least, n.most})
+      CHECK(played.takes(state.with_number(n.device, n.number, value)));
+    for (const int value : {n.least - 1, n.most + 1, 0x7fffffff}) {
+      CHECK(played.refuses(state.with_number(n.device, n.number, value),
+                           "number " + std::to_string(n.number) + " of " + n.device + " is " +
+                               std::to_string(value)));
+    }
+    CHECK(played.refuses(state.without_name(n.device), std::string("it has no ") + n.device));
+  }
+}
+
+TEST(a_machine_is_laid_out_as_the_console_saves_it) {
+  Played played(Emulation::kFast);
+  const State state(played.console);
+  const std::string machine = state.machine();
+  const auto changed = [&](std::size_t at, const std::string& to) {
+    return state.with_machine(std::string(machine).replace(at, to.size(), to));
+  };
+  // A generator ends in its place among 624 numbers, which has three digits in both.
+  const std::size_t generator = machine.find("System") + 6 + 4 + 4;
+  const std::size_t length = static_cast<std::uint8_t>(machine[generator - 4]) +
+                             256u * static_cast<std::uint8_t>(machine[generator - 3]);
+  for (const std::size_t end : {generator + length, machine.size()}) {
+    CHECK(played.takes(changed(end - 3, "624")));
+    CHECK(played.refuses(changed(end - 3, "625"), "its generator cannot be read"));
+    CHECK(played.refuses(changed(end - 1, "?"), "its generator cannot be read"));
+  }
+  CHECK(played.refuses(changed(generator, "?"), "its generator cannot be read"));
+  CHECK(played.refuses(changed(0, "\xff\xff\xff\xff"), "length -1"));
+  CHECK(played.refuses(changed(0, "\xff\xff\xff\x7f"), "length 2147483647"));
+  CHECK(played.refuses(state.with_machine(machine + "?"), "its machine has bytes too many"));
+  CHECK(state.with_machine(machine.substr(0, 3)).load_into(played.console) ==
+        "the saved state is cut short");
+  // ALE's own refusals: a flag of the processor that is none, another cartridge.
+  CHECK(played.refuses(state.with_number("M6502Low", 6, 0), "ALE cannot read it"));
+  CHECK(played.refuses(changed(4, "?"), "ALE cannot read it"));
+}
+
+TEST(counters_and_paddles_are_possible) {
+  Played played(Emulation::kFast, "breakout");
+  const State state(played.console);
+  CHECK(played.takes(state.with_counter(kLeftPaddle, 27450)));
+  for (const Counter paddle : {kLeftPaddle, kRightPaddle}) {
+    CHECK(played.refuses(state.with_counter(paddle, 27449), "paddle 27449"));
+    CHECK(played.refuses(state.with_counter(paddle, 790197), "paddle 790197"));
+  }
+  CHECK(played.refuses(state.with_counter(kFrame, -1), "frame number -1"));
+  CHECK(played.refuses(state.with_counter(kTextLength, 1), "length of a text 1"));
+  CHECK(played.refuses(state.with_counter(kLowestPaddle, 0), "lowest paddle 0"));
+  CHECK(played.refuses(state.with_counter(kHighestPaddle, 0), "highest paddle 0"));
+  CHECK(played.refuses(state.with_counters("?"), "1 bytes of counters"));
+}
+
+TEST(a_sliced_cartridge_shows_the_slices_that_were_saved) {
+  for (const Emulation emulation : {Emulation::kFast, Emulation::kStock}) {
+    Played played(emulation, "montezuma_revenge");
+    const State before(played.console);
+    played.play(1);
+    const State expected(played.console);
+    CHECK(before.with_number("CartridgeE0", 2, 5).load_into(played.console).empty());
+    played.play(1);
+    CHECK(!(State(played.console).with_number("CartridgeE0", 2, 1) == expected));
+    CHECK(before.load_into(played.console).empty());
+    played.play(1);
+    CHECK(State(played.console) == expected);
+  }
+}
+
+// Another moment of the same game takes over a state and goes on as the first one does.
+TEST(what_ale_loses_is_kept) {
+  for (const char* game : {"pitfall2", "miniature_golf"}) {
+    Played first(Emulation::kFast, game), second(Emulation::kStock, game);
+    for (int round = 0; round < 10; ++round) {
+      first.play(3);
+      second.play(11);
+      CHECK(State(first.console).load_into(second.console).empty());
+      first.play(12);
+      second.play(12);
+      CHECK(State(first.console) == State(second.console));
+    }
+  }
+  Played played(Emulation::kFast, "pitfall2");
+  const State state(played.console);
+  CHECK(played.takes(state.with_music_clock(0.5)));
+  CHECK(played.refuses(state.with_music_clock(1.0), "music clock 1"));
+  CHECK(played.refuses(state.with_music_clock(-0.5), "music clock -0.5"));
 }
 
 }  // namespace

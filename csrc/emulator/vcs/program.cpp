@@ -1,6 +1,10 @@
 #include "emulator/vcs/program.hpp"
 
 #include <array>
+#include <map>
+#include <mutex>
+#include <string>
+#include <utility>
 
 namespace actormimic::vcs {
 namespace {
@@ -40,8 +44,23 @@ constexpr std::size_t kNoOffset = ~std::size_t{0};
 
 Program::Program(const std::uint8_t* rom, std::size_t size, const RomLayout& layout)
     : rom_(rom), size_(size), layout_(layout) {
-  code_.reserve(size);
-  for (std::size_t offset = 0; offset < size; ++offset) code_.push_back(decode(offset));
+  // What consoles have decoded and at least one of them still holds, by cartridge and ROM.
+  using Key = std::pair<std::string, std::string>;
+  static std::mutex mutex;
+  static std::map<Key, std::weak_ptr<const std::vector<Decoded>>> decoded;
+  const Key key{layout.cartridge, {reinterpret_cast<const char*>(rom), size}};
+  const std::lock_guard<std::mutex> lock(mutex);
+  code_ = decoded[key].lock();
+  if (code_ != nullptr) return;
+  code_ = std::make_shared<const std::vector<Decoded>>(decode());
+  decoded[key] = code_;
+}
+
+std::vector<Decoded> Program::decode() const {
+  std::vector<Decoded> code;
+  code.reserve(size_);
+  for (std::size_t offset = 0; offset < size_; ++offset) code.push_back(decode(offset));
+  return code;
 }
 
 Handler Program::handler_at(std::size_t offset) const { return kDocumented[rom_[offset]].handler; }

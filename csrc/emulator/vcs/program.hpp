@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "emulator/vcs/bus.hpp"
@@ -42,10 +43,11 @@ struct RomLayout {
 
 class Program {
  public:
-  // The ROM must outlive the program and must not change.
+  // The ROM must outlive the program and must not change. Programs of equal ROMs share what was
+  // decoded, in whichever thread.
   Program(const std::uint8_t* rom, std::size_t size, const RomLayout& layout);
 
-  const Decoded* begin() const { return code_.data(); }
+  const Decoded* begin() const { return code_->data(); }
   // How to execute the instruction at `offset` whatever its place.
   Handler handler_at(std::size_t offset) const;
   // The place in the ROM that `page` shows at its first address; size() or more: none.
@@ -53,7 +55,7 @@ class Program {
     return reinterpret_cast<std::uintptr_t>(page.directPeekBase) -
            reinterpret_cast<std::uintptr_t>(rom_);
   }
-  std::size_t size() const { return code_.size(); }
+  std::size_t size() const { return size_; }
 
   // The same for an address in a page that ALE asks the cartridge for, although only some places in
   // it do more than show the ROM; instructions that touch those are Rare.
@@ -64,6 +66,7 @@ class Program {
   bool is_chip(std::uint16_t address) const { return (address & 0xfff) < layout_.chip_end; }
 
  private:
+  std::vector<Decoded> decode() const;
   Decoded decode(std::size_t offset) const;
   Handler poll_at(std::size_t offset, std::uint16_t operand) const;
   std::size_t end_of_slice(std::size_t offset) const {
@@ -74,7 +77,7 @@ class Program {
   const std::uint8_t* rom_;
   std::size_t size_;
   RomLayout layout_;
-  std::vector<Decoded> code_;
+  std::shared_ptr<const std::vector<Decoded>> code_;
 };
 
 }  // namespace actormimic::vcs
