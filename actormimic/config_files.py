@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from actormimic.config import (
     ActorMimicRun,
+    DqnRun,
     EvaluateRun,
     ExpertFile,
     GamesSettings,
@@ -196,11 +197,50 @@ def _digest_name(settings: RunSettings) -> str:
     return "-".join(parts)
 
 
-def check_sources(settings: RunSettings) -> None:
-    """Refuse files that the settings name and that are not there.
+def expert_overrides(settings: ActorMimicRun, game: str) -> list[str]:
+    """What is laid over ``expert_training.config`` where the expert of ``game`` is trained."""
+    own = [f"game={game}", f"seed={settings.seed}", f"device={settings.device}", "threads=1"]
+    return own + list(settings.expert_training.overrides)
+
+
+def expert_settings(settings: ActorMimicRun, game: str) -> DqnRun:
+    """The checked settings of the training of the expert of ``game``.
 
     Raises:
-        ValueError: names the setting and the path.
+        ValueError: one line that names ``expert_training.config`` or ``expert_training.overrides``
+            and the mistake.
+    """
+    wanted = settings.expert_training
+    overrides = expert_overrides(settings, game)
+    try:
+        expert = load_settings(wanted.config, overrides)
+    except ValueError as error:
+        without = overrides[: len(overrides) - len(wanted.overrides)]
+        place = "overrides" if _loads(wanted.config, without) else "config"
+        raise ValueError(f"expert_training.{place}: {error}") from error
+    if not isinstance(expert, DqnRun):
+        raise ValueError(
+            f"expert_training.config is {wanted.config!r}, a task other than dqn; allowed: dqn"
+        )
+    return expert
+
+
+def _loads(config: str, overrides: Sequence[str]) -> bool:
+    try:
+        load_settings(config, overrides)
+    except ValueError:
+        return False
+    return True
+
+
+def check_sources(settings: RunSettings) -> None:
+    """Refuse files that the settings name and that are not there, and experts' wrong settings.
+
+    Experts are trained once the run's folder is made: a mistake in their settings that is found
+    only then would leave a folder that refuses the corrected command.
+
+    Raises:
+        ValueError: names the setting and the path or the mistake.
     """
     if isinstance(settings, PipelineRun):
         runs = pipeline_stages(settings)
@@ -226,6 +266,13 @@ def _check_sources(settings: RunSettings, made: set[str], prefix: str) -> None:
             raise ValueError(
                 f"{prefix}{key} is {source!r}, which does not exist; allowed: a file or folder"
             )
+    if isinstance(settings, ActorMimicRun) and settings.experts in ("train", "auto"):
+        # With "auto" also those of the package: which these are is known only where torch is.
+        for game in settings.games:
+            try:
+                expert_settings(settings, game)
+            except ValueError as error:
+                raise ValueError(f"{prefix}{error}") from error
 
 
 def plain_values(settings: RunSettings) -> dict[str, Any]:

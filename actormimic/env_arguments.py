@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,9 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-HIGHEST_SEED = 2**31 - 1
+LOWEST, HIGHEST = -(2**31), 2**31 - 1
+"""What the core's ``int`` holds."""
+HIGHEST_SEED = HIGHEST
 
 
 def require_frameskip(frameskip: object) -> None:
@@ -36,21 +39,56 @@ def require_choice(name: str, value: object, allowed: tuple[object, ...]) -> Non
         raise ValueError(f"{name} is {value!r}; allowed: {', '.join(map(repr, allowed))}")
 
 
-def one_per_env(name: str, value: int | Sequence[int] | None, num_envs: int) -> list[int]:
+def require_whole_numbers(**values: object) -> None:
+    """Refuse what the core's ``int`` would not take, or take only cut off.
+
+    Raises:
+        ValueError: names the argument, the value and what is allowed.
+    """
+    for name, value in values.items():
+        number = _whole_number(value)
+        if number is None or not LOWEST <= number <= HIGHEST:
+            shown = value if number is None else number
+            raise ValueError(f"{name} is {shown!r}; allowed: whole numbers, {LOWEST} to {HIGHEST}")
+
+
+def require_num_envs(num_envs: int, games: int) -> None:
+    """Refuse a number of environments that so many games cannot share evenly.
+
+    Raises:
+        ValueError: names the argument, the value and what is allowed.
+    """
+    if num_envs < 1:
+        raise ValueError(f"num_envs is {num_envs}; allowed: 1 or more")
+    if not games or num_envs % games:
+        raise ValueError(
+            f"num_envs is {num_envs}; allowed: multiples of the number of games, {games}"
+        )
+
+
+def one_per_env(
+    name: str, value: int | Sequence[int] | NDArray[Any] | None, num_envs: int
+) -> list[int]:
     """The value of each environment; -1, the core's word for the game's default, for None.
 
     Raises:
-        ValueError: as many values as environments are not there, or one is negative.
+        ValueError: as many values as environments are not there, or one is no whole number or
+            negative.
     """
     if value is None:
         return [-1] * num_envs
-    values = [value] * num_envs if isinstance(value, int) else [int(v) for v in value]
+    several = isinstance(value, Sequence) or (isinstance(value, np.ndarray) and value.ndim > 0)
+    values: list[Any] = list(value) if several else [value] * num_envs  # type: ignore[arg-type]
     if len(values) != num_envs:
         raise ValueError(f"{name} has {len(values)} entries; allowed: one, or {num_envs}")
+    numbers = []
     for v in values:
-        if v < 0:
-            raise ValueError(f"{name} is {v}; allowed: 0 or more")
-    return values
+        number = _whole_number(v)
+        if number is None or not 0 <= number <= HIGHEST:
+            shown = v if number is None else number
+            raise ValueError(f"{name} is {shown!r}; allowed: whole numbers, 0 to {HIGHEST}")
+        numbers.append(number)
+    return numbers
 
 
 def environments_to_reset(options: dict[str, Any] | None, num_envs: int) -> NDArray[np.int64]:
@@ -88,6 +126,8 @@ def seeds_of(seed: int | NDArray[Any] | None, count: int) -> NDArray[np.int64]:
                 "`seed` must have one entry per sub-environment being reset, expected "
                 f"shape {(count,)}, got {seed.shape}"
             )
+        if not np.issubdtype(seed.dtype, np.integer):
+            raise TypeError(f"`seed` has the dtype {seed.dtype}; allowed: integers")
         seeds = [int(value) for value in seed]
     else:
         raise TypeError(f"`seed` must be an int, an array or None, got {type(seed)}")
@@ -95,3 +135,10 @@ def seeds_of(seed: int | NDArray[Any] | None, count: int) -> NDArray[np.int64]:
         if not 0 <= value <= HIGHEST_SEED:
             raise ValueError(f"`seed` is {value}; allowed: 0 to {HIGHEST_SEED}")
     return np.array(seeds, dtype=np.int64)
+
+
+def _whole_number(value: object) -> int | None:
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        return None

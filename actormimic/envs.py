@@ -24,6 +24,8 @@ from actormimic.env_arguments import (
     one_per_env,
     require_choice,
     require_frameskip,
+    require_num_envs,
+    require_whole_numbers,
     seeds_of,
 )
 
@@ -162,6 +164,11 @@ class AtariVectorEnv(VectorEnv[Any, Any, Any]):
         emulation: Literal["fast", "stock"] = "fast",
     ) -> None:
         require_frameskip(frameskip)
+        require_whole_numbers(num_envs=num_envs, batch_size=batch_size, num_threads=num_threads)
+        require_whole_numbers(thread_affinity_offset=thread_affinity_offset, frameskip=frameskip)
+        require_whole_numbers(img_height=img_height, img_width=img_width, stack_num=stack_num)
+        require_whole_numbers(max_num_frames_per_episode=max_num_frames_per_episode)
+        require_whole_numbers(noop_min=noop_min, noop_max=noop_max)
         require_choice("noop_unit", noop_unit, ("emulator_frames", "agent_steps"))
         require_choice("pooling", pooling, ("stock", "exact"))
         require_choice("emulation", emulation, tuple(_EMULATION))
@@ -170,13 +177,7 @@ class AtariVectorEnv(VectorEnv[Any, Any, Any]):
         self.games = tuple(
             games.canonical_name(name) for name in ([game] if isinstance(game, str) else game)
         )
-        if num_envs < 1:
-            raise ValueError(f"num_envs is {num_envs}; allowed: 1 or more")
-        if not self.games or num_envs % len(self.games):
-            raise ValueError(
-                f"num_envs is {num_envs}; allowed: multiples of the number of games, "
-                f"{len(self.games)}"
-            )
+        require_num_envs(num_envs, len(self.games))
         block = num_envs // len(self.games)
         self.game_index = np.repeat(np.arange(len(self.games), dtype=np.int32), block)
 

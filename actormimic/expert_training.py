@@ -11,8 +11,8 @@ import json
 import sys
 from pathlib import Path
 
-from actormimic.config import ActorMimicRun, DqnRun, ExpertFile, RunSettings
-from actormimic.config_files import load_settings, plain_values
+from actormimic.config import ActorMimicRun, ExpertFile, RunSettings
+from actormimic.config_files import expert_overrides, expert_settings, plain_values
 from actormimic.experts import bundled_games
 from actormimic.side_by_side import Say, Waiting, run_side_by_side
 
@@ -59,15 +59,10 @@ def expert_sources(settings: ActorMimicRun, say: Say) -> dict[str, str | ExpertF
 
 def _training(settings: ActorMimicRun, game: str) -> tuple[Path, list[str]]:
     wanted = settings.expert_training
-    overrides = [f"game={game}", f"seed={settings.seed}", f"device={settings.device}", "threads=1"]
-    overrides += list(wanted.overrides)
-    expert = load_settings(wanted.config, overrides)
-    if not isinstance(expert, DqnRun):
-        raise ValueError(
-            f"expert_training.config is {wanted.config!r}, a task other than dqn; allowed: dqn"
-        )
+    expert = expert_settings(settings, game)
     folder = Path(wanted.folder) / f"{game}-{_digest(expert)}"
-    words = [sys.executable, "-m", "actormimic.run", wanted.config, *overrides]
+    words = [sys.executable, "-m", "actormimic.run", wanted.config]
+    words += expert_overrides(settings, game)
     return folder, [*words, f"name={game}", f"folder={folder}"]
 
 

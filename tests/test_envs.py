@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import ale_py
+import gymnasium
 import numpy as np
 import pytest
+from gymnasium.wrappers import AtariPreprocessing
 
 from actormimic.envs import AtariVectorEnv
 
@@ -130,6 +132,53 @@ def test_equals_ale_and_opencv_by_hand(game: str, emulation: str) -> None:
     assert json.loads(result.stdout)["emulation"] == emulation
 
 
-def test_imports_no_torch() -> None:
-    code = "import sys, actormimic.envs; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+@pytest.mark.parametrize("emulation", ["fast", "stock"])
+@pytest.mark.parametrize("game", ["breakout", "pong"])
+def test_equals_gymnasiums_preprocessing(game: str, emulation: Any) -> None:
+    """Gymnasium's ``AtariPreprocessing`` draws its no-ops otherwise, so both have none."""
+    pytest.importorskip("cv2")
+    limit = 1600
+    gymnasium.register_envs(ale_py)
+    theirs = AtariPreprocessing(
+        gymnasium.make(
+            "ALE/Breakout-v5" if game == "breakout" else "ALE/Pong-v5",
+            frameskip=1,
+            repeat_action_probability=0.0,
+            max_num_frames_per_episode=limit,
+        ),
+        noop_max=0,
+    )
+    ours = AtariVectorEnv(
+        game,
+        1,
+        max_num_frames_per_episode=limit,
+        stack_num=1,
+        noop_max=0,
+        reward_clipping=False,
+        use_fire_reset=False,
+        emulation=emulation,
+    )
+    # The wrapped environment draws ALE's seed from this one.
+    frame, infos = theirs.reset(seed=1)
+    obs, my_infos = ours.reset(seed=theirs.unwrapped.ale.getInt("random_seed"))
+    np.testing.assert_array_equal(obs[0, 0], frame)
+    rng = np.random.default_rng(0)
+    rewarded, ends, over = 0, 0, False
+    for t in range(450):
+        action = int(rng.integers(theirs.action_space.n))
+        obs, rewards, terminations, truncations, my_infos = ours.step(np.array([action]))
+        if over:  # our step after an end is the reset
+            frame, infos = theirs.reset()
+            reward, terminated, truncated = 0.0, False, False
+        else:
+            frame, reward, terminated, truncated, infos = theirs.step(action)
+        np.testing.assert_array_equal(obs[0, 0], frame, err_msg=f"at {t}")
+        mine = (rewards[0], terminations[0], truncations[0], my_infos["lives"][0])
+        assert mine == (reward, terminated, truncated, infos["lives"]), t
+        over = terminated or truncated
+        rewarded += reward != 0
+        ends += over
+    assert rewarded
+    assert ends
+    theirs.close()
+    ours.close()

@@ -164,13 +164,18 @@ def test_ram_is_that_of_ale() -> None:
     env.close()
 
 
-def test_workers_stay_on_their_processor() -> None:
-    if len(os.sched_getaffinity(0)) < 2:
+@pytest.mark.parametrize("offset", [0, 1])
+def test_workers_stay_on_their_processor(offset: int) -> None:
+    processors = os.cpu_count() or 1
+    if processors < 2:
         pytest.skip("one processor")
-    before = set(os.listdir("/proc/self/task"))
-    env = AtariVectorEnv("pong", 2, num_threads=2, thread_affinity_offset=0)
-    workers = set(os.listdir("/proc/self/task")) - before
-    assert sorted(len(os.sched_getaffinity(int(w))) for w in workers) == [1, 1]
+    if os.sched_getaffinity(0) != set(range(processors)):
+        pytest.skip("not every processor is this process's")
+    wanted = [{(offset + worker) % processors} for worker in range(2)]
+    before = {int(thread) for thread in os.listdir("/proc/self/task")}
+    env = AtariVectorEnv("pong", 2, num_threads=2, thread_affinity_offset=offset)
+    workers = sorted({int(thread) for thread in os.listdir("/proc/self/task")} - before)
+    assert [os.sched_getaffinity(worker) for worker in workers] == wanted
     env.close()
 
 
@@ -221,13 +226,35 @@ def test_record_episode_statistics_in_a_cleanrl_style_loop() -> None:
         ({"mode": 77}, r"env 0 \(pong\): mode is 77; this game allows: 0, 1"),
         ({"difficulty": [0, 9]}, r"env 1 \(pong\): difficulty is 9; this game allows: 0, 1, 2, 3"),
         ({"mode": [0, 1, 0]}, "mode has 3 entries; allowed: one, or 2"),
-        ({"mode": -1}, "mode is -1"),
+        ({"mode": -1}, "mode is -1; allowed: whole numbers, 0 to 2147483647"),
+        ({"mode": 0.5}, "mode is 0.5; allowed: whole numbers"),
+        ({"mode": [0.7, 1.9]}, "mode is 0.7; allowed: whole numbers"),
+        ({"mode": np.array(0.5)}, r"mode is array\(0.5\); allowed: whole numbers"),
+        ({"difficulty": np.array([0, 2**40])}, f"difficulty is {2**40}; allowed: whole numbers"),
+        ({"num_envs": 2.0}, "num_envs is 2.0; allowed: whole numbers"),
+        ({"batch_size": "2"}, "batch_size is '2'; allowed: whole numbers"),
+        ({"num_threads": 1.5}, "num_threads is 1.5; allowed: whole numbers"),
+        ({"thread_affinity_offset": 0.0}, "thread_affinity_offset is 0.0; allowed: whole"),
+        ({"frameskip": 2**40}, f"frameskip is {2**40}; allowed: whole numbers"),
+        ({"img_height": 84.5}, "img_height is 84.5; allowed: whole numbers"),
+        ({"img_width": None}, "img_width is None; allowed: whole numbers"),
+        ({"stack_num": 4.0}, "stack_num is 4.0; allowed: whole numbers"),
+        ({"max_num_frames_per_episode": 1e5}, "max_num_frames_per_episode is 100000.0; allowed"),
+        ({"noop_min": 0.5}, "noop_min is 0.5; allowed: whole numbers"),
+        ({"noop_max": 3.5}, "noop_max is 3.5; allowed: whole numbers, -2147483648 to 2147483647"),
+        ({"noop_max": np.int64(2**40)}, f"noop_max is {2**40}; allowed: whole numbers"),
     ],
     ids=str,
 )
 def test_settings_are_checked(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         AtariVectorEnv(**{"game": "pong", "num_envs": 2, **settings})
+
+
+def test_whole_numbers_may_be_numpys() -> None:
+    two = np.int64(2)
+    with AtariVectorEnv("pong", two, mode=np.int64(1), stack_num=two, noop_max=two) as env:
+        assert env.reset(seed=np.int64(3))[0].shape == (2, 2, 84, 84)
 
 
 def test_seeds_are_checked() -> None:
@@ -238,6 +265,11 @@ def test_seeds_are_checked() -> None:
         env.reset(seed=2**70)
     with pytest.raises(ValueError, match="one entry per sub-environment"):
         env.reset(seed=np.array([1]))
+    for seeds in ([1.7, 2.9], [np.nan, 1.0], [True, False]):
+        with pytest.raises(TypeError, match=r"`seed` has the dtype .*; allowed: integers"):
+            env.reset(seed=np.array(seeds))
+    with pytest.raises(TypeError, match="`seed` must be an int"):
+        env.reset(seed=float("nan"))  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="`seed` must be an int"):
         env.reset(seed="1")  # type: ignore[arg-type]
     env.close()

@@ -10,6 +10,7 @@ import pytest
 
 from actormimic.config import ActorMimicRun, TransferRun
 from actormimic.config_files import load_settings
+from actormimic.presets import PRESETS
 
 README = Path(__file__).parents[1] / "README.md"
 EXAMPLES = re.findall(r"^```python\n(.*?)^```$", README.read_text(encoding="utf-8"), re.M | re.S)
@@ -31,6 +32,17 @@ def test_an_example_runs(example: str, printed: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(printed, done.stdout)
+
+
+def test_the_presets_are_of_the_tasks_that_it_says() -> None:
+    text = README.read_text(encoding="utf-8")
+    listed = re.search(r"A config names a task \(([^)]*)\)", text)
+    assert listed is not None
+    assert set(re.findall(r"`(\w+)`", listed[1])[:4]) == set(PRESETS)
+    fast = re.search(r"`preset: fast`, of ([^,]*,[^,]*) alone", text)
+    assert fast is not None
+    assert re.findall(r"`(\w+)`", fast[1]) == [t for t, named in PRESETS.items() if "fast" in named]
+    assert all({"paper", "authors"} <= set(named) for named in PRESETS.values())
 
 
 def test_the_settings_beyond_the_paper_are_taken_as_typed() -> None:

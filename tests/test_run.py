@@ -114,6 +114,43 @@ def test_wrong_experts_end_in_one_line_before_anything_is_made(here, capsys, wor
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (
+            ["expert_training.overrides=['training.foo=1']"],
+            "expert_training.overrides: training.foo is no setting",
+        ),
+        (
+            ["experts=auto", "games=[freeway]", "expert_training.overrides=['seed=-1']"],
+            "expert_training.overrides: seed is -1",
+        ),
+        (
+            ["expert_training.config=nowhere.yaml"],
+            "expert_training.config: config nowhere.yaml is neither",
+        ),
+        (
+            ["expert_training.config=transfer.yaml"],
+            "expert_training.config is 'transfer.yaml', a task other than dqn; allowed: dqn",
+        ),
+        (
+            ["task=pipeline", "stages.students.expert_training.overrides=['training.foo=1']"],
+            "stages.students.expert_training.overrides: training.foo is no setting",
+        ),
+    ],
+)
+def test_wrong_trainings_of_experts_make_no_folder(here, task, capsys, words, message):
+    (here / "other.yaml").write_text(
+        "task: pipeline\nname: tiny\nstages: {students: {config: tiny.yaml}}\n"
+    )
+    before = sorted(here.iterdir())
+    assert run.main(["other.yaml" if "task=pipeline" in words else "tiny.yaml", *words]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n"), task.calls) == ("", 1, [])
+    assert message in err
+    assert sorted(here.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
         ([], "CONFIG is missing"),
         (["--hlep"], "option --hlep is unknown; allowed: --help, --list, --traceback"),
         (["tiny.yaml", "seed"], "override 'seed' is not understood; allowed: key=value"),
