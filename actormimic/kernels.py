@@ -33,6 +33,10 @@ def _cuda() -> ModuleType:
             f"actormimic._cuda is of version {module.__version__}, _core of {core.__version__}: "
             "install actormimic again"
         )
+    if module.bindings_digest != core.bindings_digest:
+        raise RuntimeError(
+            "actormimic._cuda and _core were built from different sources: install actormimic again"
+        )
     return module
 
 

@@ -93,6 +93,24 @@ def test_a_state_holds_the_results_under_way(batch_size: int, registered: bool) 
     second.close()
 
 
+def test_results_under_way_and_the_last_batch_fit_together() -> None:
+    """Of five environments in batches of two: none is received and under way at once."""
+    settings: dict[str, Any] = {"num_envs": 5, "batch_size": 2}
+    with AtariVectorEnv("pong", **settings) as env, AtariVectorEnv("pong", **settings) as other:
+        env.reset(seed=0)  # and receives the first batch, so that three results are left
+        env.recv()
+        state = env.clone_state()
+        other.restore_state(state)
+        assert other.clone_state() == state
+        *received, under_way, env_id = struct.unpack("<4i", state[-16:])
+        assert under_way == 1
+        assert env_id not in received
+        twice = state[PREFIX.size : -4] + struct.pack("<i", received[1])
+        with pytest.raises(ValueError, match=f"environment {received[1]} of the saved pool waits"):
+            other.restore_state(sealed(twice))
+        assert other.clone_state() == state
+
+
 def sealed(body: bytes) -> bytes:
     """``body`` behind a prefix that fits it."""
     return PREFIX.pack(b"AMSP", 2, zlib.crc32(body), len(body)) + body
@@ -186,6 +204,9 @@ def test_values_out_of_range_are_refused_and_change_nothing() -> None:
         (second[1] + 1, struct.pack("<i", 2), "environment in the saved pool is 2"),
         (second[1] + 1, struct.pack("<i", 1), "environment 1 is twice"),
         (second[1] + 9, struct.pack("<i", 3), "results in the saved pool is 3"),
+        (second[1] + 9, struct.pack("<2i", 1, 0), r"results in the saved pool is 1; allowed: what"),
+        (second[1] + 9, struct.pack("<3i", 2, 0, 1), "0 of the saved pool waits for its action"),
+        (second[1], b"\0", "0 of the saved pool has its action and no result under way"),
     ]:
         bad = body[:at] + value + body[at + len(value) :]
         with pytest.raises(ValueError, match=message):

@@ -165,6 +165,18 @@ def test_imports_never_point_up():
             assert PYTHON_FLOORS[other] <= PYTHON_FLOORS[module], f"{path} imports {other}"
 
 
+def test_the_public_headers_and_what_they_include_are_installed_and_no_others():
+    listed = re.search(
+        r"set\(public_headers([^)]*)\)", (CSRC / "cmake" / "InstallCore.cmake").read_text()
+    )
+    public, found = {"pool/pool.hpp", "replay/ring.hpp"}, set()
+    while public != found:
+        found = set(public)
+        for header in found:
+            public |= {other for other in includes(CSRC / header) if (CSRC / other).exists()}
+    assert sorted(listed[1].split()) == sorted(public)
+
+
 @pytest.mark.parametrize(
     ("pattern", "allowed"),
     [
@@ -210,7 +222,7 @@ def test_code_for_newer_processors_shares_nothing_inline(source, tmp_path):
 
 def test_no_file_is_too_long():
     files = [*cpp_files(), *python_files(), *(ROOT / "tests").rglob("*.[pch]*")]
-    files += (ROOT / "benchmarks").rglob("*.py") if (ROOT / "benchmarks").is_dir() else []
+    files += (ROOT / "benchmarks").rglob("*.[pch]*")
     long = {
         str(path): lines
         for path in files

@@ -16,10 +16,17 @@ target_include_directories(actormimic_core INTERFACE $<INSTALL_INTERFACE:actormi
 set(package_folder actormimic/share/cmake/actormimic)
 install(TARGETS actormimic_core EXPORT actormimic-targets
   ARCHIVE DESTINATION actormimic/lib COMPONENT cpp)
-foreach(floor common frame replay emulator pool)
-  install(DIRECTORY csrc/${floor} DESTINATION actormimic/include COMPONENT cpp
-    FILES_MATCHING PATTERN "*.hpp" PATTERN "*_impl.hpp" EXCLUDE
-    PATTERN "saved_machine.hpp" EXCLUDE PATTERN "tia_access.hpp" EXCLUDE PATTERN "vcs" EXCLUDE)
+# pool/pool.hpp and replay/ring.hpp, and what they include; every other header is internal.
+set(public_headers
+  common/check.hpp
+  emulator/atari_env.hpp emulator/console.hpp emulator/state_stream.hpp
+  frame/area_axis.hpp frame/frame_processor.hpp frame/kernels.hpp frame/palette.hpp
+  pool/batch.hpp pool/pool.hpp
+  replay/mapping.hpp replay/ring.hpp replay/ring_layout.hpp replay/ring_shape.hpp
+  replay/stack_format.hpp)
+foreach(header IN LISTS public_headers)
+  get_filename_component(floor ${header} DIRECTORY)
+  install(FILES csrc/${header} DESTINATION actormimic/include/${floor} COMPONENT cpp)
 endforeach()
 install(EXPORT actormimic-targets NAMESPACE actormimic:: DESTINATION ${package_folder}
   COMPONENT cpp)

@@ -87,7 +87,6 @@ class AtariEnv {
 
  private:
   void play(int action, float strength);
-  void show(int frames, bool cut_short);
   void begin_episode();
   void begin_life();
   void do_noops(bool may_fire);

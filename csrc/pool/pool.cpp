@@ -143,6 +143,24 @@ void Pool::Impl::take_batches(const Batch* given, std::size_t count) {
   waiting.erase(waiting.begin(), waiting.begin() + static_cast<std::ptrdiff_t>(delivered));
 }
 
+// Hands `tasks`, which bring `results` more for recv(), to the workers and gives `lock` back.
+// Counts before the first worker can be done; a count that a refused push left would be waited for
+// for ever.
+void Pool::Impl::start_tasks(std::unique_lock<std::mutex>& lock, int results) {
+  const int count = static_cast<int>(tasks.size());
+  outstanding += results;
+  running += count;
+  lock.unlock();
+  try {
+    queue.push(tasks.data(), tasks.size());
+  } catch (...) {
+    lock.lock();
+    outstanding -= results;
+    running -= count;
+    throw;
+  }
+}
+
 void Pool::Impl::require_working() const {
   ensure(!closed, "the pool is closed");
   ensure(error.empty(), error);
@@ -265,9 +283,8 @@ void Pool::reset(const int* env_ids, const int* seeds, std::size_t count, const 
     p.envs[env_ids[i]]->set_seed(seeds[i]);
     p.tasks[env_ids[i]].kind = Task::Kind::kReset;
   }
-  p.outstanding = p.running = p.num_envs;
-  lock.unlock();
-  p.queue.push(p.tasks.data(), p.tasks.size());
+  p.outstanding = 0;
+  p.start_tasks(lock, p.num_envs);
 }
 
 void Pool::Impl::check_action(int env, std::int64_t action, float strength) const {
@@ -299,10 +316,7 @@ void Pool::send(const std::int64_t* actions, const float* strengths, std::size_t
                        strengths == nullptr ? 1.0f : strengths[i]});
   }
   p.answerable = false;
-  p.outstanding += p.batch_size;
-  p.running += static_cast<int>(p.tasks.size());
-  lock.unlock();
-  p.queue.push(p.tasks.data(), p.tasks.size());
+  p.start_tasks(lock, p.batch_size);
 }
 
 bool Pool::recv(std::chrono::milliseconds timeout, Batch& batch) {
@@ -335,9 +349,7 @@ void Pool::add_batches(const Batch* given, std::size_t count) {
   ensure(count <= p.line.room(), "more batches than fit");
   p.tasks.clear();
   p.take_batches(given, count);
-  p.running += static_cast<int>(p.tasks.size());
-  lock.unlock();
-  p.queue.push(p.tasks.data(), p.tasks.size());
+  p.start_tasks(lock, 0);
 }
 
 }  // namespace actormimic

@@ -37,6 +37,7 @@ struct Pool::Impl {
   void deliver(int env);
   void fail(int env, const char* what);
   void take_batches(const Batch* given, std::size_t count);
+  void start_tasks(std::unique_lock<std::mutex>& lock, int results);
   void close();
 
   // These expect `mutex` to be held.

@@ -36,6 +36,23 @@ std::vector<int> read_envs(StateReader& in, int count, int num_envs) {
   return envs;
 }
 
+// What holds between any two calls: whole batches leave and come back, and the environments of the
+// last batch have a result under way exactly when it was answered. One that waited for its action
+// with a result under way would, once sent, be with two workers at once.
+void check_under_way(bool answerable, const std::vector<int>& received,
+                     const std::vector<int>& undelivered, int num_envs) {
+  const int batch_size = static_cast<int>(received.size());
+  const int outstanding = static_cast<int>(undelivered.size());
+  require((num_envs - outstanding) % batch_size == 0, "results in the saved pool is ", outstanding,
+          "; allowed: what whole batches of ", batch_size, " leave of ", num_envs);
+  std::vector<bool> under_way(static_cast<std::size_t>(num_envs), false);
+  for (const int env : undelivered) under_way[env] = true;
+  for (const int env : received)
+    require(under_way[env] != answerable, "environment ", env, " of the saved pool ",
+            answerable ? "waits for its action and has a result under way"
+                       : "has its action and no result under way");
+}
+
 }  // namespace
 
 std::string Pool::clone_state() {
@@ -68,6 +85,7 @@ void Pool::restore_state(const char* bytes, std::size_t size) {
   const int outstanding = in.get<int>();
   require_range("results in the saved pool", outstanding, 0, p.num_envs);
   const std::vector<int> undelivered = read_envs(in, outstanding, p.num_envs);
+  check_under_way(answerable, received, undelivered, p.num_envs);
   require(in.at_end(), "the saved pool has bytes too many");
 
   // All or nothing: an environment whose bytes make no sense brings back those before it.
