@@ -40,7 +40,7 @@ GAMES = ["breakout", "pong"]
 
 def experiment(base: Path, **changes) -> Path:
     """Table 1 and Table 2 in one pipeline, tiny; its config file."""
-    transfer = {"config": "transfer.yaml", "network": {"size": "small"}, **TINY}
+    transfer = {"config": "transfer.yaml", "network": {"size": "nips2013"}, **TINY}
     each = {"game": ["krull"], "seed": [0, 1]}
     stages = {
         "experts": {"config": "expert.yaml", **TINY, "each": {"game": GAMES}},

@@ -204,7 +204,7 @@ def test_transfer_starts_from_the_amn(amn: Path, tmp_path: Path, capsys):
         tmp_path,
         "game=space_invaders",
         f"source={amn / 'run'}",
-        "network.size=small",
+        "network.size=nips2013",
         "freeze=[conv1]",
         "reinitialize=[fc1]",
         "training.batch=4",
@@ -235,7 +235,7 @@ def test_a_transfer_without_states_for_it_compares_no_games(amn: Path, tmp_path:
         tmp_path,
         "game=space_invaders",
         f"source={amn / 'run'}",
-        "network.size=small",
+        "network.size=nips2013",
         "training.batch=4",
         "similarity.agent_steps=0",
     )
