@@ -10,9 +10,10 @@ set(CMAKE_CXX_FLAGS_RELEASE "-O3 -DNDEBUG")
 find_package(Threads REQUIRED)
 
 if(ACTORMIMIC_SANITIZE)
-  if(NOT ACTORMIMIC_SANITIZE MATCHES "^(thread|address|undefined)$")
+  if(NOT ACTORMIMIC_SANITIZE MATCHES "^(thread|address|undefined|address,undefined)$")
     message(FATAL_ERROR
-      "ACTORMIMIC_SANITIZE is '${ACTORMIMIC_SANITIZE}'; allowed: thread, address, undefined")
+      "ACTORMIMIC_SANITIZE is '${ACTORMIMIC_SANITIZE}'; allowed: thread, address, undefined, "
+      "address,undefined")
   endif()
   # Half of -O3's time goes into code that a sanitizer slows down anyway, and its reports then name
   # lines that no longer exist.

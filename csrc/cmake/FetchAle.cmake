@@ -45,7 +45,7 @@ add_subdirectory("${ale_source}" "${CMAKE_BINARY_DIR}/ale-build" EXCLUDE_FROM_AL
 set_target_properties(ale ale-lib PROPERTIES INTERPROCEDURAL_OPTIMIZATION ${ACTORMIMIC_ALE_LTO})
 # ALE reads beyond a table in decimal mode, and leaves the order of some reads to the compiler, which
 # the instrumentation changes; what our emulation is compared with must stay as it is.
-if(ACTORMIMIC_SANITIZE STREQUAL "undefined")
+if(ACTORMIMIC_SANITIZE MATCHES "undefined")
   target_compile_options(ale PRIVATE -fno-sanitize=undefined)
 endif()
 # The rules of a hundred games are as many small files behind the same headers; a few together
