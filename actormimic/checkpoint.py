@@ -264,6 +264,12 @@ class CheckpointStore:
             raise ValueError(f"every checkpoint in {self.folder} is damaged")
         return None
 
+    @property
+    def agent_steps(self) -> int:
+        """agent_steps per game of the newest complete checkpoint, damaged or not; 0: none."""
+        complete = self._complete()
+        return int(complete[-1].name.rpartition("-")[2]) if complete else 0
+
     def _complete(self) -> list[Path]:
         if not self.folder.is_dir():
             return []

@@ -2,6 +2,9 @@
 
 Both keep epsilon inside the square root; torch's own optimizers add it outside. A step runs over
 all parameters at once through torch's foreach kernels and allocates nothing after the first.
+
+On a GPU the step size lies in the device's memory, where a captured update reads what the schedule
+has put there; on the CPU it is a number.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from actormimic.config import OptimizerSettings
+from actormimic.schedules import is_scheduled, value_at
 
 
 class _TwoMoments(torch.optim.Optimizer):
@@ -25,7 +29,7 @@ class _TwoMoments(torch.optim.Optimizer):
     def __init__(
         self,
         params: Iterable[nn.Parameter],
-        lr: float = 2.5e-4,
+        lr: float | Tensor = 2.5e-4,
         *,
         beta1: float = 0.95,
         beta2: float = 0.95,
@@ -96,7 +100,7 @@ class CenteredRMSProp(_TwoMoments):
         torch._foreach_addcmul_(work, mean, mean, -1.0)
         torch._foreach_add_(work, group["epsilon"])
         torch._foreach_sqrt_(work)
-        torch._foreach_addcdiv_(params, grads, work, -group["lr"])
+        _add_quotients(params, grads, work, -group["lr"])
 
 
 class AuthorsAdam(_TwoMoments):
@@ -116,23 +120,38 @@ class AuthorsAdam(_TwoMoments):
         torch._foreach_add_(work, group["epsilon"])
         torch._foreach_sqrt_(work)
         rate = group["lr"] * (1 - group["beta2"]) ** 0.5 / (1 - group["beta1"])
-        torch._foreach_addcdiv_(params, mean, work, -rate)
+        _add_quotients(params, mean, work, -rate)
+
+
+def _add_quotients(
+    params: list[Any], numerators: list[Tensor], denominators: list[Tensor], factor: float | Tensor
+) -> None:
+    """``params += factor * numerators / denominators``; the denominators may be overwritten."""
+    if not isinstance(factor, Tensor):
+        torch._foreach_addcdiv_(params, numerators, denominators, factor)
+        return
+    torch._foreach_reciprocal_(denominators)
+    torch._foreach_mul_(denominators, numerators)
+    torch._foreach_mul_(denominators, factor)
+    torch._foreach_add_(params, denominators)
 
 
 def make_optimizer(
     params: Iterable[nn.Parameter], settings: OptimizerSettings
 ) -> torch.optim.Optimizer:
-    """The optimizer that ``settings`` describes, over ``params``.
+    """The optimizer that ``settings`` describes, over ``params``, with its first step size.
 
     Its step can be captured in a CUDA graph: the others count nothing, and Adam's counter lies on
     the GPU where the parameters do.
     """
     params = list(params)
+    start = value_at(settings.learning_rate, 0)
+    rate = torch.tensor(start, device=params[0].device) if params[0].is_cuda else start
     if settings.kind == "adam":
         # One fused pass over weights, gradients and moments; L2 is added to the gradient (eq. 8).
         return torch.optim.Adam(
             params,
-            lr=settings.learning_rate,
+            lr=rate,
             betas=(settings.beta1, settings.beta2),
             eps=settings.epsilon,
             weight_decay=settings.weight_decay,
@@ -142,12 +161,27 @@ def make_optimizer(
     kinds = {"centered_rmsprop": CenteredRMSProp, "authors_adam": AuthorsAdam}
     return kinds[settings.kind](
         params,
-        settings.learning_rate,
+        rate,
         beta1=settings.beta1,
         beta2=settings.beta2,
         epsilon=settings.epsilon,
         weight_decay=settings.weight_decay,
     )
+
+
+def schedule_rate(
+    optimizer: torch.optim.Optimizer, settings: OptimizerSettings, agent_steps: int
+) -> dict[str, float]:
+    """Put a scheduled step size to where it stands after ``agent_steps`` per game; its value."""
+    if not is_scheduled(settings.learning_rate):
+        return {}
+    rate = value_at(settings.learning_rate, agent_steps)
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
+    return {"learning_rate": rate}
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -14,10 +14,12 @@ from typing import Any
 from actormimic.config import RunSettings
 from actormimic.config_files import FREE, check_settings, plain_values, to_yaml
 from actormimic.config_yaml import flat_values, read_config
+from actormimic.schedules import agree_until
 
 CONFIG_NAME = "config.yaml"
 _LOCK_NAME = ".lock"
 _LENGTH = "training.agent_steps"
+_RATE = "optimizer.learning_rate"
 
 
 @contextmanager
@@ -75,11 +77,22 @@ def check_run_folder(folder: Path, settings: RunSettings) -> None:
         if key in FREE or now.get(key) == before.get(key):
             continue
         # Nothing that is learned depends on how long a run is to be: a longer one begins the same.
-        if key == _LENGTH and now.get(key, 0) > before.get(key, 0):
-            continue
+        # Nor does it on step sizes that are still to come.
+        allowed = "the same"
+        if key == _LENGTH:
+            allowed += ", more"
+            if now.get(key, 0) > before.get(key, 0):
+                continue
+        if key == _RATE and key in now and key in before:
+            from actormimic.checkpoint import CheckpointStore  # brings torch, seconds of it
+
+            done = CheckpointStore(folder / "checkpoints", 1).agent_steps
+            allowed += f" up to agent step {done}"
+            if agree_until(now[key], before[key], done):
+                continue
         raise ValueError(
             f"{key} is {now.get(key)!r}, but the run in {folder} has {before.get(key)!r}; "
-            f"allowed: the same{', more' if key == _LENGTH else ''}, or another folder (folder=...)"
+            f"allowed: {allowed}, or another folder (folder=...)"
         )
 
 

@@ -33,6 +33,12 @@ def _rising(points: list[list[float]]) -> list[list[float]]:
     return points
 
 
+def _not_all_zero(points: list[list[float]]) -> list[list[float]]:
+    if not any(value for _, value in points):
+        raise ValueError("a value is more than 0")
+    return points
+
+
 def _values_within(highest: float | None) -> AfterValidator:
     def check(points: list[list[float]]) -> list[list[float]]:
         for _, value in points:
@@ -49,6 +55,11 @@ _Rising = Annotated[list[_Point], Field(min_length=1), AfterValidator(_rising)]
 ScheduledWeight = Annotated[
     Annotated[float, Field(ge=0.0)] | Annotated[_Rising, _values_within(None)],
     Words("a number, at least 0, or rising points [agent_steps, number]"),
+]
+ScheduledRate = Annotated[
+    Annotated[float, Field(gt=0.0)]
+    | Annotated[_Rising, _values_within(None), AfterValidator(_not_all_zero)],
+    Words("a number, more than 0, or rising points [agent_steps, number], not all 0"),
 ]
 ScheduledProbability = Annotated[
     Annotated[float, Field(ge=0.0, le=1.0)] | Annotated[_Rising, _values_within(1.0)],
@@ -71,6 +82,16 @@ def value_at(schedule: Schedule, agent_steps: int) -> float:
         if agent_steps < end:
             return low + (high - low) * (agent_steps - start) / (end - start)
     return float(schedule[-1][1])
+
+
+def agree_until(one: Schedule, other: Schedule, agent_steps: int) -> bool:
+    """Whether both have the same values up to ``agent_steps`` per game, that one included."""
+    looked = {0, agent_steps}
+    for schedule in (one, other):
+        if not isinstance(schedule, int | float):
+            looked.update(int(step) for step, _ in schedule if step < agent_steps)
+    # Both are straight between neighbours among these.
+    return all(value_at(one, step) == value_at(other, step) for step in looked)
 
 
 def largest(schedule: Schedule) -> float:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from actormimic.games import canonical_name
-from actormimic.schedules import ScheduledProbability, ScheduledWeight
+from actormimic.schedules import ScheduledProbability, ScheduledRate, ScheduledWeight
 
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -86,8 +86,9 @@ class OptimizerSettings(Section):
 
     kind: Literal["adam", "authors_adam", "centered_rmsprop"] = "adam"
     """``authors_adam``: epsilon in the root, no bias correction; ``centered_rmsprop``: DQN's."""
-    learning_rate: PositiveFloat = 2.5e-4
-    """Step size."""
+    learning_rate: ScheduledRate = 2.5e-4
+    """Step size, or a schedule of it: DQN's scores swing from checkpoint to checkpoint unless it
+    falls towards the end."""
     beta1: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.9
     """Decay of Adam's first moment, or of centered RMSProp's mean gradient."""
     beta2: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.999

@@ -12,6 +12,7 @@ from actormimic.optim import (
     make_optimizer,
     optimizer_tensors,
     restore_optimizer,
+    schedule_rate,
 )
 
 GRADIENTS = [1.0, -2.0, 0.5]
@@ -95,6 +96,41 @@ def test_state_survives_a_round_trip_bit_for_bit(kind):
     steps(resumed, optimizer, 3, offset=3)
     assert torch.equal(whole.weight, resumed.weight)
     assert torch.equal(whole.bias, resumed.bias)
+
+
+@pytest.mark.parametrize("kind", ["adam", "authors_adam", "centered_rmsprop"])
+def test_a_scheduled_step_size_is_that_of_its_time(kind):
+    def steps(settings, moments):
+        theta = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
+        optimizer = make_optimizer([theta], settings)
+        for number, agent_steps in enumerate(moments):
+            told = schedule_rate(optimizer, settings, agent_steps)
+            before = theta.detach().clone()
+            theta.grad = torch.tensor([0.5, 0.25 * (number + 1)])
+            optimizer.step()
+        return told, theta.detach() - before
+
+    falling = OptimizerSettings(kind=kind, learning_rate=[[100, 0.01], [200, 0.0]])
+    constant = OptimizerSettings(kind=kind, learning_rate=0.01)
+    assert steps(constant, [0])[0] == {}
+    _, whole = steps(constant, [0, 0])
+    told, half = steps(falling, [100, 150])
+    assert told == {"learning_rate": 0.005}
+    torch.testing.assert_close(half, whole / 2, rtol=1e-4, atol=1e-7)  # differences of rounded sums
+    assert not steps(falling, [0, 200])[1].any()
+
+
+@pytest.mark.parametrize("optimizer_class", [CenteredRMSProp, AuthorsAdam])
+def test_a_step_size_in_memory_is_as_good_as_a_number(optimizer_class):
+    # As on a GPU, where captured updates read it.
+    thetas = [torch.nn.Parameter(torch.tensor([1.0, -2.0], dtype=torch.float64)) for _ in range(2)]
+    rates = (0.01, torch.tensor(0.01, dtype=torch.float64))
+    for theta, rate in zip(thetas, rates, strict=True):
+        optimizer = optimizer_class([theta], rate)
+        for gradient in GRADIENTS:
+            theta.grad = torch.tensor([gradient, -gradient], dtype=torch.float64)
+            optimizer.step()
+    torch.testing.assert_close(*thetas, rtol=1e-12, atol=0)
 
 
 def test_each_kind_has_its_own_constants():

@@ -30,7 +30,10 @@ TINY = [
     *("checkpoint.every_agent_steps=25", "checkpoint.keep=2"),
 ]
 RUNS = {
-    "dqn": ["dqn.yaml", "game=breakout", "preset=fast", "exploration.anneal_agent_steps=100"],
+    "dqn": [
+        *("dqn.yaml", "game=breakout", "preset=fast", "exploration.anneal_agent_steps=100"),
+        "optimizer.learning_rate=[[0, 1e-4], [150, 1e-4], [240, 1e-6]]",
+    ],
     "actor_mimic": [
         *("amn.yaml", "games=[atlantis, seaquest]", "experts=bundled"),
         *("actor_mimic.beta=[[0, 0.1], [200, 0.01]]", "actor_mimic.acting=mixture"),
@@ -155,13 +158,21 @@ def test_a_run_that_is_killed_at_random_moments_ends_with_the_same_bytes(
 def test_a_run_that_is_made_longer_ends_as_one_that_was_so_long_from_the_start(
     uninterrupted: dict[str, Whole], tmp_path: Path
 ):
-    """But for its log, which has a line more where the shorter run ended."""
-    finish(start("dqn", tmp_path, "training.agent_steps=130"))
+    """But for its log, which has a line more where the shorter run ended. Nor does it matter
+    whether the step size's fall, which begins later, was known by then."""
+    finish(start("dqn", tmp_path, "training.agent_steps=130", "optimizer.learning_rate=1e-4"))
     assert end(tmp_path)["agent_steps"] == 130
-    refused = start("dqn", tmp_path, "training.agent_steps=120")
-    out, _ = refused.communicate(timeout=300)
-    assert refused.returncode == 2
-    assert f"the run in {tmp_path} has 130; allowed: the same, more, or another folder" in out
+    for other, allowed in (
+        ("training.agent_steps=120", "has 130; allowed: the same, more, or another folder"),
+        (
+            "optimizer.learning_rate=[[129, 1e-4], [240, 1e-6]]",
+            "has 0.0001; allowed: the same up to agent step 130, or another folder",
+        ),
+    ):
+        refused = start("dqn", tmp_path, other)
+        out, _ = refused.communicate(timeout=300)
+        assert refused.returncode == 2
+        assert f"the run in {tmp_path} {allowed}" in out
     finish(start("dqn", tmp_path))
     found, expected = end(tmp_path), uninterrupted["dqn"].end
     assert found["agent_steps"] == expected["agent_steps"]

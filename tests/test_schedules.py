@@ -3,7 +3,7 @@
 import pytest
 
 from actormimic.config_files import load_settings
-from actormimic.schedules import is_scheduled, largest, value_at
+from actormimic.schedules import agree_until, is_scheduled, largest, value_at
 
 POINTS = [[100, 1.0], [200, 0.5], [400, 2.0]]
 
@@ -40,6 +40,31 @@ def test_points_that_are_none_are_refused_in_one_line(points):
     for key, allowed in (("beta", "a number, at least 0"), ("expert_share", "a number, 0 to 1")):
         with pytest.raises(ValueError, match=f"actor_mimic.{key} is .*; allowed: {allowed}, or"):
             load_settings("amn.yaml", [f"actor_mimic.{key}={points}"])
+
+
+@pytest.mark.parametrize(
+    ("other", "until"),
+    [
+        (0.5, -1),  # POINTS begins with 1
+        (1.0, 100),
+        ([[0, 1.0], [100, 1.0], [200, 0.5]], 200),
+        ([[100, 1.0], [200, 0.5], [300, 1.25]], 300),
+        ([[100, 1.0], [150, 2.0], [200, 0.5], [400, 2.0]], 100),
+    ],
+)
+def test_schedules_agree_until_they_part(other, until):
+    for steps in (0, 50, 100, 101, 200, 201, 300, 301, 10**6):
+        assert agree_until(POINTS, other, steps) == (steps <= until), steps
+        assert agree_until(other, POINTS, steps) == (steps <= until), steps
+    assert agree_until(POINTS, [*POINTS, [10**9, 2.0]], 10**10)
+
+
+def test_a_step_size_takes_points_that_are_not_all_zero():
+    settings = load_settings("dqn.yaml", ["optimizer.learning_rate=[[0, 1e-3], [1e4, 0]]"])
+    assert value_at(settings.optimizer.learning_rate, 5_000) == pytest.approx(5e-4)
+    for points in ("[[0, 0]]", "[[0, 1e-3], [5, -1e-3]]", "[]", "-1e-3"):
+        with pytest.raises(ValueError, match=r"learning_rate is .*; allowed: a number, more than"):
+            load_settings("dqn.yaml", [f"optimizer.learning_rate={points}"])
 
 
 def test_values_out_of_range_are_refused():

@@ -19,7 +19,7 @@ from actormimic.experts import ExpertsPolicy
 from actormimic.learners.batches import Draws, Extras
 from actormimic.losses import actor_mimic_loss
 from actormimic.networks import NUM_ACTIONS, AtariNetwork
-from actormimic.optim import make_optimizer
+from actormimic.optim import make_optimizer, schedule_rate
 from actormimic.policy import Actions, Frames, GameIndex, NetworkPolicy, action_masks, mix_random
 from actormimic.projections import GroupedLinear, GroupedMlp
 from actormimic.schedules import is_scheduled, largest, value_at
@@ -102,6 +102,7 @@ class ActorMimicLearner:
         if self.heads is not None:
             learned += list(self.heads.parameters())
         self.optimizer = make_optimizer(learned, optimizer)
+        self._optimizer_settings = optimizer
         self.draws = Draws(("obs", *self.extras))
         self.capturable = network.heads == "shared"
         # What schedules give lies on the device, where a captured update reads it anew each time.
@@ -117,7 +118,8 @@ class ActorMimicLearner:
 
     def at(self, agent_steps: int) -> dict[str, float]:
         """Put the schedules to where they stand after ``agent_steps`` per game; their values."""
-        settings, values = self.settings, {}
+        settings = self.settings
+        values = schedule_rate(self.optimizer, self._optimizer_settings, agent_steps)
         if self._beta is not None:
             values["beta"] = value_at(settings.beta, agent_steps)
             self._beta.fill_(values["beta"])

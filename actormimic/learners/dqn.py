@@ -20,7 +20,7 @@ from torch.nn import functional
 from actormimic.config import DqnSettings, OptimizerSettings
 from actormimic.learners.batches import Draws, Extras
 from actormimic.networks import AtariNetwork
-from actormimic.optim import make_optimizer
+from actormimic.optim import make_optimizer, schedule_rate
 from actormimic.policy import Frames, GameIndex, NetworkPolicy, action_masks
 
 
@@ -87,12 +87,13 @@ class DqnLearner:
                 parameter.requires_grad_(False)
         learned = [p for p in network.parameters() if p.requires_grad]
         self.optimizer = make_optimizer(learned, optimizer)
+        self._optimizer_settings = optimizer
         self._device = next(network.parameters()).device
         self._masks = torch.from_numpy(action_masks(action_sets)).to(self._device)
 
     def at(self, agent_steps: int) -> dict[str, float]:
-        """Q-learning has no schedule but epsilon's, which is the loop's."""
-        return {}
+        """Put the step size to where its schedule stands; epsilon's is the loop's."""
+        return schedule_rate(self.optimizer, self._optimizer_settings, agent_steps)
 
     def stored_rewards(self, rewards: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Rewards as the ring keeps them: clipped for learning."""
