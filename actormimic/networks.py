@@ -109,10 +109,14 @@ class AtariNetwork(nn.Module):
         """What :func:`described_network` builds it from again."""
         return {**self.settings.model_dump(), "heads": self.heads}
 
-    def forward(self, frames: Tensor, game_index: Tensor | None = None) -> NetworkOutput:
+    def forward(
+        self, frames: Tensor, game_index: Tensor | None = None, *, by_game: bool = False
+    ) -> NetworkOutput:
         """Outputs and features of ``frames`` [B, 4, 84, 84]: uint8, or floats of byte / 255.
 
-        ``game_index`` [B] says whose head each row takes; only ``separate`` heads need it.
+        ``game_index`` [B] says whose head each row takes; only ``separate`` heads need it. With
+        ``by_game`` the rows are in the games' order, equally many of each, as batches are that the
+        rings gather: nothing is looked up then, which on a GPU the host would have to wait for.
         Outputs of actions without a unit are 0: mask them, as all outputs of invalid actions.
         """
         with torch.autocast(
@@ -122,6 +126,11 @@ class AtariNetwork(nn.Module):
             if self.heads == "shared":
                 features = self._features(0, hidden)
                 return NetworkOutput(self._outputs(0, features), features)
+            if by_game:
+                each = hidden.view(self.num_games, -1, hidden.shape[1])
+                parts = [self._features(game, own) for game, own in enumerate(each)]
+                played = [self._outputs(game, part) for game, part in enumerate(parts)]
+                return NetworkOutput(torch.cat(played), torch.cat(parts))
             if game_index is None:
                 raise ValueError("game_index is missing; separate heads need one per row")
             features = hidden.new_empty(len(frames), self.feature_size)

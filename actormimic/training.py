@@ -45,8 +45,6 @@ class Learner(Protocol):
     extras: Extras
     draws: Draws
     optimizer: torch.optim.Optimizer
-    capturable: bool
-    """Whether ``update`` waits for nothing, so that a CUDA graph can hold it."""
 
     @property
     def policy(self) -> Policy:
@@ -63,7 +61,8 @@ class Learner(Protocol):
         """The ring's extras for these states, once per new state."""
 
     def update(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """One update from a batch of ``draws`` over all games; its losses, left on the device."""
+        """One update from a batch of ``draws``, equally many rows of each game in their order; its
+        losses, left on the device. Waits for nothing, so that a CUDA graph can hold it."""
 
     def after_steps(self, agent_steps: int, before: int, updates: int, updates_before: int) -> None:
         """Called once per step of the pool with both counts, now and before."""
@@ -321,4 +320,4 @@ def _make_updates(
     # The arithmetic of the first layer: what it would round the frames to anyway.
     dtype = PRECISIONS[settings.precision]
     mirrored = DeviceBatches(rings, rows, draws, extras, settings.seed, device, dtype)
-    return DeviceUpdates(learner.update, mirrored, capture=learner.capturable)
+    return DeviceUpdates(learner.update, mirrored)

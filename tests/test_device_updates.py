@@ -53,7 +53,10 @@ def test_batches_are_those_of_the_host(task, beta):
 
 @pytest.mark.parametrize(
     ("task", "beta"),
-    [("dqn", 0.0), ("actor_mimic", 0.01), ("actor_mimic", [[0, 0.5], [5, 0.01]])],
+    [
+        *(("dqn", 0.0), ("multitask_dqn", 0.0)),
+        *(("actor_mimic", 0.01), ("actor_mimic", [[0, 0.5], [5, 0.01]])),
+    ],
 )
 def test_the_update_on_static_tensors_gives_the_bytes_of_the_eager_one(task, beta):
     run, training = played(task, beta)
@@ -116,7 +119,9 @@ def test_a_training_from_mirrored_rings_goes_on_with_the_same_bytes(tmp_path: Pa
 
 
 @pytest.mark.cuda
-@pytest.mark.parametrize(("task", "beta"), [("dqn", 0.0), ("actor_mimic", 0.01)])
+@pytest.mark.parametrize(
+    ("task", "beta"), [("dqn", 0.0), ("multitask_dqn", 0.0), ("actor_mimic", 0.01)]
+)
 def test_a_captured_update_learns_what_an_eager_one_does(task, beta):
     run, training = played(task, beta)
     device = torch.device("cuda")

@@ -91,6 +91,17 @@ def test_separate_heads_share_only_the_convolutions():
     assert network.convolutions["conv1"].weight.grad.abs().sum() > 0
 
 
+def test_rows_in_the_games_order_need_no_index():
+    sets = [PONG, BREAKOUT, range(18)]
+    network = seeded_network(NetworkSettings(size="nips2013"), sets, 0, heads="separate")
+    batch, index = frames(6), torch.arange(3).repeat_interleave(2)
+    found, expected = network(batch, by_game=True), network(batch, index)
+    torch.testing.assert_close(found.outputs, expected.outputs)
+    torch.testing.assert_close(found.features, expected.features)
+    shared = seeded_network(NetworkSettings(size="nips2013"), sets, 0)
+    assert torch.equal(shared(batch, by_game=True).outputs, shared(batch).outputs)
+
+
 def test_separate_heads_need_the_game_of_each_row():
     network = AtariNetwork(NetworkSettings(), [PONG, BREAKOUT], heads="separate")
     with pytest.raises(ValueError, match="game_index is missing"):

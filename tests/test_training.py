@@ -50,8 +50,9 @@ def settings(task: str = "dqn", **changes) -> LearningSettings:
 
 def make_learner(run: LearningSettings, *, beta: float | None = None, device: str = "cpu"):
     action_sets = [minimal_actions(game) for game in run.games]
-    network = seeded_network(run.network, action_sets, 0).to(device)
-    if run.task == "dqn":
+    heads = "separate" if run.task == "multitask_dqn" else "shared"
+    network = seeded_network(run.network, action_sets, 0, heads=heads).to(device)
+    if run.task != "actor_mimic":
         return DqnLearner(network, run.games, action_sets, run.dqn, run.optimizer)
     experts = ExpertsPolicy(
         [

@@ -104,7 +104,6 @@ class ActorMimicLearner:
         self.optimizer = make_optimizer(learned, optimizer)
         self._optimizer_settings = optimizer
         self.draws = Draws(("obs", *self.extras))
-        self.capturable = network.heads == "shared"
         # What schedules give lies on the device, where a captured update reads it anew each time.
         self._beta: Tensor | None = None
         if is_scheduled(settings.beta):
@@ -148,7 +147,7 @@ class ActorMimicLearner:
 
     def update(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """One update of eq. 6 from ``batch``; its losses, left on the device."""
-        outputs, features = self.network(batch["obs"], batch["game"])
+        outputs, features = self.network(batch["obs"], by_game=True)
         predicted = None
         if self.heads is not None:
             predicted = self.heads(features.float())

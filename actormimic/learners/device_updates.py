@@ -101,7 +101,7 @@ class CapturedUpdate:
     Args:
         update: enqueues one update and returns its metrics.
         device: where.
-        capture: whether it can be captured, which means that it waits for nothing.
+        capture: whether to capture it, which takes one that waits for nothing.
     """
 
     _WARM_UPS = 3
@@ -151,13 +151,9 @@ class DeviceUpdates:
         self,
         update: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]],
         batches: DeviceBatches,
-        *,
-        capture: bool,
     ) -> None:
         self._batches = batches
-        self._run = CapturedUpdate(
-            lambda: update(batches.draw()), batches.mirror.device, capture=capture
-        )
+        self._run = CapturedUpdate(lambda: update(batches.draw()), batches.mirror.device)
 
     def stored(self, game: int, lanes: npt.NDArray[np.integer[Any]]) -> None:
         """Note that the ring of ``game`` got a row in each of ``lanes``."""

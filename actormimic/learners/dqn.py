@@ -75,8 +75,6 @@ class DqnLearner:
         self.policy = NetworkPolicy(network, games, action_sets)
         self.settings = settings
         self.extras: Extras = {}
-        # Separate heads look on the host for the rows of each game.
-        self.capturable = network.heads == "shared"
         self.draws = Draws(
             ("obs", "actions", "rewards", "next_obs", "discounts"),
             n_step=settings.n_step,
@@ -106,17 +104,16 @@ class DqnLearner:
 
     def update(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """One update from ``batch``; its losses, left on the device."""
-        game = batch["game"]
-        valid = self._masks[game]
+        valid = self._masks[batch["game"]]
         with torch.no_grad():
-            next_target = self.target(batch["next_obs"], game).outputs
+            next_target = self.target(batch["next_obs"], by_game=True).outputs
             next_target = next_target.masked_fill(~valid, -torch.inf)
             next_online = None
             if self.settings.double:
-                next_online = self.network(batch["next_obs"], game).outputs
+                next_online = self.network(batch["next_obs"], by_game=True).outputs
                 next_online = next_online.masked_fill(~valid, -torch.inf)
             targets = td_targets(batch["rewards"], batch["discounts"], next_target, next_online)
-        values = self.network(batch["obs"], game).outputs
+        values = self.network(batch["obs"], by_game=True).outputs
         taken = values.gather(1, batch["actions"].long().unsqueeze(1)).squeeze(1)
         loss = td_loss(taken - targets, self.settings.td_clip, self.settings.reduction)
         self.optimizer.zero_grad(set_to_none=True)
