@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -39,6 +40,7 @@ from actormimic.checkpoint import WeightsHeader, load_weights, save_weights
 from actormimic.config import DqnRun, EvaluationSettings
 from actormimic.config_files import check_settings, load_settings, plain_values
 from actormimic.config_yaml import SHIPPED, flat_values, read_config, shipped_configs
+from actormimic.devices import choose_device, machine_in_words
 from actormimic.evaluation import GameScore, epoch_in_words, evaluate
 from actormimic.experts import BUNDLED, ExpertsPolicy, load
 from actormimic.metrics import read_metrics
@@ -107,6 +109,7 @@ def bundle(run: Path, out: Path, agent_steps: int, seed: int, say: Say = print) 
             recipe=recipe(settings, header.agent_steps),
             agent_steps=header.agent_steps,
             training_hours=round(seconds / 3600, 2),
+            machine=_machine(run, settings),
             seed=settings.seed,
             network=settings.network.size,
             weights=WeightsFile(
@@ -182,6 +185,14 @@ def _yaml(value: Any) -> str:
 
 def _without_place(header: WeightsHeader, game: str) -> WeightsHeader:
     return replace(header, settings={**header.settings, "name": game, "folder": None})
+
+
+def _machine(run: Path, settings: DqnRun) -> str:
+    """What the run says that it ran on; one that is still going runs on this machine."""
+    results = run / "results.json"
+    if not results.is_file():
+        return machine_in_words(choose_device(settings.device))
+    return str(json.loads(results.read_text(encoding="utf-8"))["machine"])
 
 
 def _episodes(score: GameScore) -> PlayedEpisodes:

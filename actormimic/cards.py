@@ -89,6 +89,8 @@ class Card(Section):
     """Training done, in agent_steps (4 emulator_frames each, unless the recipe differs)."""
     training_hours: Annotated[float, Field(ge=0.0)]
     """Running time of the training."""
+    machine: str | None = None
+    """What it ran on, in words; cards written before this was kept do not say."""
     seed: Count
     """Seed of the training."""
     network: str
@@ -185,7 +187,9 @@ def index_page(cards: Sequence[Card]) -> str:
             f"{played.agent_steps:,} | {'' if mean is None else f'{mean:g}'} |"
         )
     lines += ["", f"![Learning curves]({CURVES_NAME})", "", "How each was made:", ""]
-    lines += [f"- {card.game}: `{card.recipe}`" for card in cards]
+    for card in cards:
+        on = f", seed {card.seed}" + (f", on {card.machine}" if card.machine else "")
+        lines.append(f"- {card.game}{on}: `{card.recipe}`")
     return "\n".join(lines) + "\n"
 
 

@@ -89,7 +89,7 @@ def assert_recipe_gives(recipe: str, settings, agent_steps: int) -> None:
     assert again == wanted
 
 
-def test_what_is_bundled_is_as_promised(box: Path):
+def test_what_is_bundled_is_as_promised(box: Path, trained: Path):
     check_box(box)
     (card,) = read_cards(box)
     assert card.game == "breakout"
@@ -103,7 +103,9 @@ def test_what_is_bundled_is_as_promised(box: Path):
     assert card.learning_curve.agent_steps[-1] <= 900
     page = (box / INDEX_NAME).read_text()
     assert "| breakout | nips2013 | 900 |" in page
-    assert f"- breakout: `{card.recipe}`" in page
+    results = json.loads((trained / "results.json").read_text())
+    assert card.machine == results["machine"]
+    assert f"- breakout, seed 3, on {card.machine}: `{card.recipe}`" in page
     assert sorted(path.name for path in box.iterdir()) == [
         INDEX_NAME,
         "breakout.safetensors",
