@@ -1,9 +1,9 @@
 """``python -m actormimic.bundle RUN_DIR [RUN_DIR ...]``: put trained experts into the package.
 
-Takes the weights of a run of ``task: dqn`` (its final ones, or the newest of a run that is still
-going), rounds them to half precision, plays a test epoch of the paper's protocol with what was
-rounded, and writes weights, card (``actormimic.cards``) and the page over all cards. Run
-folders are only read.
+Takes the weights of a run of ``task: dqn``, or of a ``task: transfer`` in which such an expert goes
+on with its own game (the final ones, or the newest of a run that is still going), rounds them to
+half precision, plays a test epoch of the paper's protocol with what was rounded, and writes
+weights, card (``actormimic.cards``) and the page over all cards. Run folders are only read.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import torch
@@ -33,11 +33,12 @@ from actormimic.cards import (
     PlayedEpisodes,
     WeightsFile,
     index_page,
+    read_card,
     read_cards,
     write_card,
 )
 from actormimic.checkpoint import WeightsHeader, load_weights, save_weights
-from actormimic.config import DqnRun, EvaluationSettings
+from actormimic.config import DqnRun, EvaluationSettings, OneGameSettings, TransferRun
 from actormimic.config_files import check_settings, load_settings, plain_values
 from actormimic.config_yaml import SHIPPED, flat_values, read_config, shipped_configs
 from actormimic.devices import choose_device, machine_in_words
@@ -59,7 +60,7 @@ def bundle(run: Path, out: Path, agent_steps: int, seed: int, say: Say = print) 
     """Make the expert in the run folder ``run`` one of the experts in the folder ``out``.
 
     Args:
-        run: A run of ``task: dqn``, complete or not.
+        run: A run of ``task: dqn``, or one that goes on from such an expert, complete or not.
         out: Where weights and card go; an earlier expert of that game is replaced.
         agent_steps: Length of the test epoch.
         seed: Of the test epoch.
@@ -74,24 +75,30 @@ def bundle(run: Path, out: Path, agent_steps: int, seed: int, say: Say = print) 
         raise ValueError(f"{run} is no folder; allowed: the run folder of an expert")
     path = weights_path(run)
     tensors, header = load_weights(path)
-    if header.kind != "dqn" or len(header.games) != 1:
+    if header.kind not in ("dqn", "transfer") or len(header.games) != 1:
         raise ValueError(
             f"{path} is of task {header.kind} for {', '.join(header.games)}; allowed: the weights "
-            "of task dqn, an expert of one game"
+            "of task dqn, an expert of one game, or of a transfer of such an expert to its own game"
         )
-    settings = check_settings(header.settings)
-    assert isinstance(settings, DqnRun)  # as the header's kind says
     (game,) = header.games
+    settings = check_settings(header.settings)
+    assert isinstance(settings, DqnRun | TransferRun)  # as the header's kind says
+    first = _first_part(settings)
     halves = {name: tensor.half() for name, tensor in tensors.items()}
     for name, tensor in halves.items():
         if not bool(torch.isfinite(tensor).all()):
             raise ValueError(f"{path}: {name} has values that half precision cannot hold")
-    steps, seconds, curve = _learning(run, game, header.agent_steps)
+    history = _learning(run, game, header.agent_steps)
+    recipes = [recipe(settings, header.agent_steps)]
+    if first is not None:
+        history = first.history.followed_by(history)
+        recipes = [f"{first.recipe} folder={_first_folder(game)}", *recipes]
+    header = _to_ship(header, game, history.agent_steps)
     out.mkdir(parents=True, exist_ok=True)
     # Complete or absent: written aside, and moved when the test epochs are played.
     with TemporaryDirectory(prefix=".unfinished-", dir=out) as scratch:
         weights = Path(scratch) / f"{game}.safetensors"
-        save_weights(weights, halves, _without_place(header, game))
+        save_weights(weights, halves, header)
         weights.chmod(0o644)  # safetensors keeps it to its owner; this one is to be shipped
         size = weights.stat().st_size
         if size > LARGEST_BYTES:
@@ -106,9 +113,9 @@ def bundle(run: Path, out: Path, agent_steps: int, seed: int, say: Say = print) 
 
         card = Card(
             game=game,
-            recipe=recipe(settings, header.agent_steps),
+            recipe=" && ".join(recipes),
             agent_steps=header.agent_steps,
-            training_hours=round(seconds / 3600, 2),
+            training_hours=round(history.seconds / 3600, 2),
             machine=_machine(run, settings),
             seed=settings.seed,
             network=settings.network.size,
@@ -126,7 +133,7 @@ def bundle(run: Path, out: Path, agent_steps: int, seed: int, say: Say = print) 
                 expert=played(ExpertsPolicy([expert])),
                 random=played(RandomPolicy([game], [expert.actions])),
             ),
-            learning_curve=LearningCurve(agent_steps=steps, mean_return=curve),
+            learning_curve=history.thinned(),
             actormimic_version=header.actormimic_version,
             torch_version=header.torch_version,
         )
@@ -156,14 +163,19 @@ def write_index(out: Path) -> None:
     draw_returns(out / CURVES_NAME, [Curves("experts", lines, means, random)])
 
 
-def recipe(settings: DqnRun, agent_steps: int) -> str:
-    """The shortest command that gives ``settings``, ended after ``agent_steps``."""
+def recipe(settings: DqnRun | TransferRun, agent_steps: int) -> str:
+    """The shortest command that gives ``settings``, ended after ``agent_steps``.
+
+    A transfer begins from where a card's first command leaves its expert.
+    """
     ended = settings.training.model_copy(update={"agent_steps": agent_steps})
     wanted = flat_values(plain_values(settings.model_copy(update={"training": ended})))
+    if wanted.get("source", "random") != "random":
+        wanted["source"] = _first_folder(settings.games[0])
     commands: list[list[str]] = []
     for config in shipped_configs():
         own = read_config(SHIPPED / config)
-        if own.get("task") != "dqn":
+        if own.get("task") != settings.task:
             continue
         start = [f"game={settings.games[0]}"]
         if own.get("preset") != settings.preset:
@@ -183,11 +195,15 @@ def _yaml(value: Any) -> str:
     return yaml.safe_dump(value, default_flow_style=True).removesuffix("...\n").strip()
 
 
-def _without_place(header: WeightsHeader, game: str) -> WeightsHeader:
-    return replace(header, settings={**header.settings, "name": game, "folder": None})
+def _to_ship(header: WeightsHeader, game: str, agent_steps: int) -> WeightsHeader:
+    """Without the places of this machine, and with what lies behind the weights in all."""
+    settings = {**header.settings, "name": game, "folder": None}
+    if settings.get("source", "random") != "random":
+        settings["source"] = _first_folder(game)
+    return replace(header, settings=settings, agent_steps=agent_steps)
 
 
-def _machine(run: Path, settings: DqnRun) -> str:
+def _machine(run: Path, settings: OneGameSettings) -> str:
     """What the run says that it ran on; one that is still going runs on this machine."""
     results = run / "results.json"
     if not results.is_file():
@@ -205,26 +221,82 @@ def _episodes(score: GameScore) -> PlayedEpisodes:
     )
 
 
-def _learning(run: Path, game: str, agent_steps: int) -> tuple[list[int], float, list[float]]:
-    """agent_steps, running time in seconds and mean returns, up to where the weights were saved.
+class _History(NamedTuple):
+    """What lies behind weights."""
 
-    Thinned to means over equal numbers of the log's lines.
-    """
+    agent_steps: int
+    seconds: float
+    returns: list[tuple[int, float]]
+    """agent_steps and mean return of the training's episodes then."""
+
+    def followed_by(self, later: _History) -> _History:
+        """This one, and ``later`` on top."""
+        moved = [(self.agent_steps + steps, value) for steps, value in later.returns]
+        return _History(
+            self.agent_steps + later.agent_steps,
+            self.seconds + later.seconds,
+            self.returns + moved,
+        )
+
+    def thinned(self) -> LearningCurve:
+        """Means over equal numbers of points."""
+        if not self.returns:
+            return LearningCurve(agent_steps=[], mean_return=[])
+        parts = np.array_split(np.array(self.returns), min(_CURVE_POINTS, len(self.returns)))
+        return LearningCurve(
+            agent_steps=[int(part[-1, 0]) for part in parts],
+            mean_return=[round(float(part[:, 1].mean()), 3) for part in parts],
+        )
+
+
+def _learning(run: Path, game: str, agent_steps: int) -> _History:
+    """What the log says, up to where the weights were saved."""
     lines = [
         line for line in read_metrics(run / "metrics.jsonl") if line["agent_steps"] <= agent_steps
     ]
     if not lines:
         raise ValueError(f"{run} has no metrics.jsonl; allowed: the run folder of an expert")
-    points = [
+    returns = [
         (line["agent_steps"], line[key])
         for line in lines
         if line.get(key := f"train/return/{game}") is not None
     ]
-    if not points:
-        return [], float(lines[-1]["seconds"]), []
-    parts = np.array_split(np.array(points), min(_CURVE_POINTS, len(points)))
-    steps = [int(part[-1, 0]) for part in parts]
-    return steps, float(lines[-1]["seconds"]), [round(float(p[:, 1].mean()), 3) for p in parts]
+    return _History(agent_steps, float(lines[-1]["seconds"]), returns)
+
+
+class _FirstPart(NamedTuple):
+    """The expert that a transfer went on from."""
+
+    recipe: str
+    history: _History
+
+
+def _first_folder(game: str) -> str:
+    """Where a card's first command leaves the expert that its second one goes on from."""
+    return f"runs/{game}-first"
+
+
+def _first_part(settings: DqnRun | TransferRun) -> _FirstPart | None:
+    """Where a run's network came from; None where it began with random weights."""
+    if isinstance(settings, DqnRun) or settings.source == "random":
+        return None
+    source = Path(settings.source).expanduser()
+    path = weights_path(source)
+    _, header = load_weights(path)
+    first = check_settings(header.settings)
+    if not isinstance(first, DqnRun) or first.games != settings.games:
+        raise ValueError(
+            f"source {path} is of task {header.kind} for {', '.join(header.games)}; allowed: an "
+            f"expert of {settings.games[0]} by task dqn"
+        )
+    if source.is_dir():
+        history = _learning(source, header.games[0], header.agent_steps)
+    else:  # a file that was shipped, with its card beside it
+        card = read_card(path.with_suffix(".yaml"))
+        curve = card.learning_curve
+        points = list(zip(curve.agent_steps, curve.mean_return, strict=True))
+        history = _History(card.agent_steps, 3600 * card.training_hours, points)
+    return _FirstPart(recipe(first, header.agent_steps), history)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shlex
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,7 @@ def check_box(folder: Path) -> None:
         settings = check_settings(header.settings)
         assert card.seed == settings.seed
         assert_recipe_gives(card.recipe, settings, card.agent_steps)
+        assert card.learning_curve.agent_steps == sorted(card.learning_curve.agent_steps)
         expert = experts.load(path, card.game)
         policy = experts.ExpertsPolicy([expert])
         rng = np.random.default_rng(0)
@@ -80,13 +82,22 @@ def check_box(folder: Path) -> None:
 
 
 def assert_recipe_gives(recipe: str, settings, agent_steps: int) -> None:
-    python, _, module, config, *overrides = shlex.split(recipe)
-    assert (python, module) == ("python", "actormimic.run")
-    again = flat_values(plain_values(load_settings(config, overrides)))
+    *earlier, last = (parsed(command) for command in recipe.split(" && "))
+    # What a command goes on from is what the one before leaves.
+    for first, then in pairwise([*earlier, last]):
+        assert (first.folder, first.games) == (then.source, then.games)
+    agent_steps -= sum(command.training.agent_steps for command in earlier)
+    again = flat_values(plain_values(last))
     wanted = flat_values(plain_values(settings)) | {"training.agent_steps": agent_steps}
     for place in ("name", "folder", "resume"):
         del again[place], wanted[place]
     assert again == wanted
+
+
+def parsed(command: str):
+    python, _, module, config, *overrides = shlex.split(command)
+    assert (python, module) == ("python", "actormimic.run")
+    return load_settings(config, overrides)
 
 
 def test_what_is_bundled_is_as_promised(box: Path, trained: Path):
@@ -153,6 +164,42 @@ def test_a_run_that_is_going_gives_its_newest_weights(trained: Path, tmp_path: P
     assert "(unfinished)" in (tmp_path / "box" / INDEX_NAME).read_text()
 
 
+@pytest.mark.parametrize("kind", ["run", "file"])
+def test_an_expert_that_goes_on_with_its_game(
+    trained: Path, box: Path, tmp_path: Path, capsys, kind: str
+):
+    source = trained if kind == "run" else box / "breakout.safetensors"
+    words = ["transfer.yaml", "preset=fast", "game=breakout", f"source={source}"]
+    words += ["network.size=nips2013", "output_layer=keep", "similarity.agent_steps=0"]
+    words += ["optimizer.learning_rate=[[0, 1e-4], [950, 0]]", f"folder={tmp_path / 'on'}"]
+    assert run_main([*words, *TINY, "training.agent_steps=950"]) == 0
+    card = bundle.bundle(tmp_path / "on", tmp_path / "box", 30, 7, lambda line: None)
+    bundle.write_index(tmp_path / "box")
+    check_box(tmp_path / "box")
+    _, own = load_weights(tmp_path / "on" / "checkpoints" / "final.safetensors")
+    assert card.agent_steps == 900 + own.agent_steps
+    assert card.recipe.count(" && python -m actormimic.run transfer.yaml ") == 1
+    (before,) = read_cards(box)
+    assert card.recipe.startswith(before.recipe)
+    steps = card.learning_curve.agent_steps
+    assert steps[: len(before.learning_curve.agent_steps)] == before.learning_curve.agent_steps
+    assert steps[-1] > 900
+    assert card.training_hours >= before.training_hours
+    settings = check_settings(header_of(tmp_path / "box").settings)
+    assert settings.source == "runs/breakout-first"
+    # What goes on from an expert of another game, or from something else, has no such history.
+    tensors, header = load_weights(trained / "checkpoints" / "final.safetensors")
+    other = tmp_path / "other.safetensors"
+    pong = {**header.settings, "games": ["pong"]}
+    save_weights(other, tensors, dataclasses.replace(header, games=("pong",), settings=pong))
+    path = tmp_path / "on" / "checkpoints" / "final.safetensors"
+    tensors, header = load_weights(path)
+    settings = {**header.settings, "source": str(other)}
+    save_weights(path, tensors, dataclasses.replace(header, settings=settings))
+    capsys.readouterr()
+    assert "allowed: an expert of breakout by task dqn" in refused(capsys, tmp_path / "on")
+
+
 def test_the_shortest_recipe_is_found():
     for config, *overrides in (
         ("dqn.yaml", "game=pong"),
@@ -190,7 +237,6 @@ def test_what_is_no_expert_is_refused_and_nothing_is_written(trained: Path, tmp_
     both = {"games": ("pong", "breakout"), "action_sets": (header.action_sets[0],) * 2}
     for changes, message in (
         ({"kind": "actor_mimic", **both}, "is of task actor_mimic for pong, breakout; allowed"),
-        ({"kind": "transfer"}, "is of task transfer for breakout; allowed"),
         ({"kind": "dqn", **both}, "is of task dqn for pong, breakout; allowed"),
     ):
         save_weights(path, tensors, dataclasses.replace(header, **changes))
