@@ -190,7 +190,7 @@ def test_an_expert_that_goes_on_with_its_game(
     # What goes on from an expert of another game, or from something else, has no such history.
     tensors, header = load_weights(trained / "checkpoints" / "final.safetensors")
     other = tmp_path / "other.safetensors"
-    pong = {**header.settings, "games": ["pong"]}
+    pong = {**header.settings, "game": "pong"}
     save_weights(other, tensors, dataclasses.replace(header, games=("pong",), settings=pong))
     path = tmp_path / "on" / "checkpoints" / "final.safetensors"
     tensors, header = load_weights(path)
