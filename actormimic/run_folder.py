@@ -26,8 +26,8 @@ _RATE = "optimizer.learning_rate"
 def open_run_folder(settings: RunSettings) -> Iterator[Path]:
     """The folder of this run, made, locked and with its config.yaml; an unfit one is left alone.
 
-    A complete run that is now to be longer loses its ``results.json`` and final weights: it is one
-    to go on.
+    A complete run that is now to be of another length loses its ``results.json`` and final
+    weights: it is one to go on.
 
     Raises:
         ValueError: as `check_run_folder`, or another process is in it.
@@ -76,19 +76,17 @@ def check_run_folder(folder: Path, settings: RunSettings) -> None:
     for key in dict.fromkeys([*now, *before]):
         if key in FREE or now.get(key) == before.get(key):
             continue
-        # Nothing that is learned depends on how long a run is to be: a longer one begins the same.
-        # Nor does it on step sizes that are still to come.
+        # What has been learned depends neither on how long the run is to be nor on step sizes that
+        # are still to come.
         allowed = "the same"
-        if key == _LENGTH:
-            allowed += ", more"
-            if now.get(key, 0) > before.get(key, 0):
-                continue
-        if key == _RATE and key in now and key in before:
-            from actormimic.checkpoint import CheckpointStore  # brings torch, seconds of it
-
-            done = CheckpointStore(folder / "checkpoints", 1).agent_steps
-            allowed += f" up to agent step {done}"
-            if agree_until(now[key], before[key], done):
+        if key in (_LENGTH, _RATE) and key in now and key in before:
+            done = _agent_steps_done(folder)
+            if key == _LENGTH:
+                allowed, fits = f"at least {done}", now[key] >= done
+            else:
+                allowed += f" up to agent step {done}"
+                fits = agree_until(now[key], before[key], done)
+            if fits:
                 continue
         raise ValueError(
             f"{key} is {now.get(key)!r}, but the run in {folder} has {before.get(key)!r}; "
@@ -98,6 +96,12 @@ def check_run_folder(folder: Path, settings: RunSettings) -> None:
 
 def _compared(settings: RunSettings) -> dict[str, Any]:
     return flat_values(plain_values(settings))
+
+
+def _agent_steps_done(folder: Path) -> int:
+    from actormimic.checkpoint import CheckpointStore  # brings torch, which takes seconds
+
+    return CheckpointStore(folder / "checkpoints", 1).agent_steps
 
 
 def _recorded(folder: Path) -> dict[str, Any]:

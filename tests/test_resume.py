@@ -163,7 +163,7 @@ def test_a_run_that_is_made_longer_ends_as_one_that_was_so_long_from_the_start(
     finish(start("dqn", tmp_path, "training.agent_steps=130", "optimizer.learning_rate=1e-4"))
     assert end(tmp_path)["agent_steps"] == 130
     for other, allowed in (
-        ("training.agent_steps=120", "has 130; allowed: the same, more, or another folder"),
+        ("training.agent_steps=120", "has 130; allowed: at least 130, or another folder"),
         (
             "optimizer.learning_rate=[[129, 1e-4], [240, 1e-6]]",
             "has 0.0001; allowed: the same up to agent step 130, or another folder",
@@ -191,6 +191,14 @@ def interrupted(folder: Path) -> Checkpoint | None:
     newest = CheckpointStore(folder / "checkpoints", 2).newest()
     assert newest is not None
     return newest if process.returncode == 130 and newest.agent_steps < ENDS["dqn"] else None
+
+
+def test_a_run_that_is_made_shorter_ends_sooner(tmp_path: Path):
+    attempts = (interrupted(tmp_path / str(number)) for number in range(10))
+    newest = next(found for found in attempts if found is not None)
+    folder, wanted = newest.folder.parents[1], newest.agent_steps + 1
+    finish(start("dqn", folder, f"training.agent_steps={wanted}"))
+    assert wanted <= end(folder)["agent_steps"] <= wanted + 2  # both lanes step at once
 
 
 def test_a_checkpoint_that_cannot_be_written_loses_no_earlier_one(
