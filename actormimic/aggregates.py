@@ -1,20 +1,23 @@
 """Figures over seeds, games and episodes: pooled deviations, interquartile means, intervals.
 
 Aggregates over games follow Agarwal et al. 2021, "Deep Reinforcement Learning at the Edge of the
-Statistical Precipice": interquartile means beside medians, intervals from a bootstrap that draws
-seeds anew within each game.
+Statistical Precipice": the interquartile mean of all scores beside the median of the games' means,
+intervals from a bootstrap that draws seeds anew within each game. Each game counts alike, however
+many seeds it has.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-Values = npt.NDArray[np.float64]
-Statistic = Callable[[Values], float]
+Scores = Sequence[npt.ArrayLike]
+"""For each game its seeds' scores."""
+Statistic = Callable[[Scores], float]
 
 REPEATS = 2000
 LEVEL = 0.95
@@ -49,23 +52,32 @@ def pooled(
     return Pooled(float(values.mean()), variance**0.5, int(sum(episodes)))
 
 
-def interquartile_mean(values: npt.ArrayLike) -> float:
-    """Mean of the middle half: a quarter of the values, rounded down, is cut off at either end."""
-    ordered = np.sort(np.asarray(values, dtype=np.float64).ravel())
-    if len(ordered) == 0:
-        raise ValueError("values is empty; an interquartile mean needs at least one")
+def interquartile_mean(games: Scores) -> float:
+    """Mean of the middle half of all games' scores: a quarter of them, rounded down, is cut off at
+    either end. Where games have different numbers of seeds, each seed's score of a game stands for
+    as many as give every game the same number.
+    """
+    scores = [np.asarray(game, dtype=np.float64).ravel() for game in games]
+    if not scores or not all(len(game) for game in scores):
+        raise ValueError("games has none, or one without scores; allowed: at least one score each")
+    each = math.lcm(*(len(game) for game in scores))
+    ordered = np.sort(np.concatenate([np.repeat(game, each // len(game)) for game in scores]))
     cut = len(ordered) // 4
     return float(ordered[cut : len(ordered) - cut].mean())
 
 
-def median(values: npt.ArrayLike) -> float:
-    """The median."""
-    return float(np.median(np.asarray(values, dtype=np.float64)))
+def median(games: Scores) -> float:
+    """The median of the games' means."""
+    return float(np.median(_game_means(games)))
 
 
-def mean(values: npt.ArrayLike) -> float:
-    """The mean."""
-    return float(np.mean(np.asarray(values, dtype=np.float64)))
+def mean(games: Scores) -> float:
+    """The mean of the games' means."""
+    return float(np.mean(_game_means(games)))
+
+
+def _game_means(games: Scores) -> list[float]:
+    return [float(np.mean(np.asarray(game, dtype=np.float64))) for game in games]
 
 
 def bootstrap_interval(
@@ -76,11 +88,11 @@ def bootstrap_interval(
     level: float = LEVEL,
     seed: int = 0,
 ) -> tuple[float, float] | None:
-    """Percentile interval of ``statistic`` over seeds, by a bootstrap stratified by group.
+    """Percentile interval of ``statistic`` over seeds, by a bootstrap stratified by game.
 
     Args:
         groups: For each game its seeds' scores; each is drawn anew with replacement, by itself.
-        statistic: Of all the scores drawn, one array.
+        statistic: Of the scores drawn, by game.
         repeats: Draws.
         level: Share of the draws within the interval.
         seed: Of the draws.
@@ -98,10 +110,8 @@ def bootstrap_interval(
     rng = np.random.default_rng(seed)
     scores = [np.asarray(group, dtype=np.float64) for group in groups]
 
-    def draw() -> Values:
-        return np.concatenate(
-            [group[rng.integers(len(group), size=len(group))] for group in scores]
-        )
+    def draw() -> Scores:
+        return [group[rng.integers(len(group), size=len(group))] for group in scores]
 
     drawn = [statistic(draw()) for _ in range(repeats)]
     tail = 50 * (1 - level)

@@ -30,12 +30,14 @@ from actormimic.sections import (
     IterationSettings,
     NetworkSettings,
     OptimizerSettings,
+    Place,
     Positive,
     ProcessSettings,
     ReplaySettings,
     Section,
     SimilaritySettings,
     TrainingSettings,
+    expert_file,
 )
 
 __all__ = [
@@ -71,6 +73,7 @@ __all__ = [
     "SimilaritySettings",
     "TrainingSettings",
     "TransferRun",
+    "expert_file",
     "merge",
     "resolve",
     "task_models",
@@ -82,7 +85,7 @@ class RunSettings(Section):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] = "run"
     """Name of the run; its folder is ``runs/<name>`` unless ``folder`` says otherwise."""
-    folder: str | None = None
+    folder: Place | None = None
     """The run's folder."""
     preset: str | None = None
     """A named set of values under the file's own: ``paper``, ``authors`` or ``fast``."""
@@ -138,15 +141,12 @@ class LearningSettings(GamesSettings):
                 f"replay.capacity is {self.replay.capacity}; allowed: at least {smallest} "
                 f"(8 frames for each of environment.num_envs)"
             )
-        if self.environment.noop_after_life_loss and not self.environment.life_loss_terminal:
+        length, start = self.training.agent_steps, self.training.learn_start
+        if start + self.training.update_period > length:
             raise ValueError(
-                "environment.noop_after_life_loss is true; allowed only with "
-                "environment.life_loss_terminal"
-            )
-        if self.environment.noop_min > self.environment.noop_max:
-            raise ValueError(
-                f"environment.noop_min is {self.environment.noop_min}; allowed: at most "
-                f"environment.noop_max ({self.environment.noop_max})"
+                f"training.learn_start is {start}, and the first update, training.update_period "
+                f"({self.training.update_period}) later, would come after training.agent_steps "
+                f"({length}); allowed: a sum of at most that"
             )
         return self
 
@@ -194,7 +194,7 @@ class TransferRun(OneGameSettings):
     """``task: transfer``: a DQN on a new game from an Actor-Mimic network (section 3.4)."""
 
     task: Literal["transfer"]
-    source: str
+    source: Place
     """The checkpoint to start from, or ``random``: the same network from random weights."""
     output_layer: Literal["reinitialize", "keep"] = "reinitialize"
     """The paper drops the softmax layer; the authors' code keeps it, masked."""
@@ -204,6 +204,16 @@ class TransferRun(OneGameSettings):
     """Layers whose transferred weights stay as they are."""
     similarity: SimilaritySettings = SimilaritySettings()
     dqn: DqnSettings = DqnSettings()
+
+    @field_validator("source")
+    @classmethod
+    def _one_network(cls, source: str) -> str:
+        if source == "bundled":
+            raise ValueError(
+                "'bundled' are experts of a game each; allowed: a weights file, a run folder or "
+                "random"
+            )
+        return source
 
     @model_validator(mode="after")
     def _layers_exist(self) -> TransferRun:
@@ -229,7 +239,7 @@ class ActorMimicRun(LearningSettings):
 
     task: Literal["actor_mimic"]
     actor_mimic: ActorMimicSettings = ActorMimicSettings()
-    experts: Literal["train", "bundled", "auto"] | dict[str, str | ExpertFile] = "train"
+    experts: Literal["train", "bundled", "auto"] | dict[str, Place | ExpertFile] = "train"
     """Per game a file, run folder or ``bundled``; or for all ``bundled``, ``train`` (train them) or
     ``auto`` (the package's own where it has one, else train).
 
@@ -272,7 +282,7 @@ class EvaluateRun(GamesSettings):
     """``task: evaluate``: a test epoch of a network, of random play, or of experts."""
 
     task: Literal["evaluate"]
-    source: str = "random"
+    source: Place = "random"
     """A checkpoint, ``bundled``, or ``random``."""
 
 
@@ -284,6 +294,15 @@ class ConvergenceRun(RunSettings):
     iteration: IterationSettings = IterationSettings()
     descent: DescentSettings = DescentSettings()
     horizon: HorizonSettings = HorizonSettings()
+
+    @model_validator(mode="after")
+    def _computes_exactly(self) -> ConvergenceRun:
+        where = "this task computes in float64 on the CPU"
+        if self.device not in ("auto", "cpu"):
+            raise ValueError(f"device is {self.device!r}; allowed: auto or cpu ({where})")
+        if self.precision != "float32":  # the default, which says nothing here
+            raise ValueError(f"precision is {self.precision!r}; allowed: float32 ({where})")
+        return self
 
 
 Shown = Literal[
@@ -308,7 +327,7 @@ class PipelineRun(RunSettings):
     run of each combination. ``stage:NAME`` as a source is that stage's run (of the same seed)."""
     scale: str = "full"
     """Which of their files' ``scales`` the stages run at; ``full`` is the files as they stand."""
-    shared_folder: str | None = None
+    shared_folder: Place | None = None
     """Where the stages' runs live under names of their settings, so that pipelines share them."""
     processes: Positive = 1
     """Runs of a stage side by side; more than one run in processes of their own with one thread."""

@@ -21,12 +21,12 @@ from actormimic.config import (
     ActorMimicRun,
     DqnRun,
     EvaluateRun,
-    ExpertFile,
     GamesSettings,
     OneGameSettings,
     PipelineRun,
     RunSettings,
     TransferRun,
+    expert_file,
     merge,
     resolve,
 )
@@ -105,8 +105,9 @@ def pipeline_stages(pipeline: PipelineRun) -> list[StageRun]:
     Raises:
         ValueError: a stage without a config, one whose settings are wrong, or two runs in a folder.
     """
-    # What is said of the whole pipeline holds for its stages, where they do not say otherwise.
-    common = ("seed", "device", "threads", "precision", "resume")
+    # What is said of the whole pipeline holds for its stages, where they do not say otherwise; but
+    # not resume: of a pipeline that is to go on, some stages have begun and others have not.
+    common = ("seed", "device", "threads", "precision")
     inherited = {key: getattr(pipeline, key) for key in common if key in pipeline.model_fields_set}
     runs: list[StageRun] = []
     for name, stage in pipeline.stages.items():
@@ -125,6 +126,11 @@ def pipeline_stages(pipeline: PipelineRun) -> list[StageRun]:
                 settings = check_settings(_stage_sources(values, runs))
                 if isinstance(settings, PipelineRun):
                     raise ValueError("a pipeline holds no pipelines")
+                if settings.resume != "auto":
+                    raise ValueError(
+                        f"resume is {settings.resume!r}; allowed for a stage: auto (the pipeline "
+                        f"has a resume of its own)"
+                    )
                 if pipeline.shared_folder is not None and settings.folder is None:
                     folder = Path(pipeline.shared_folder) / _digest_name(settings)
                     settings = settings.model_copy(update={"folder": str(folder)})
@@ -257,12 +263,11 @@ def _check_sources(settings: RunSettings, made: set[str], prefix: str) -> None:
         named["source"] = settings.source
     if isinstance(settings, ActorMimicRun) and isinstance(settings.experts, dict):
         named = {
-            f"experts.{game}": source.file if isinstance(source, ExpertFile) else source
-            for game, source in settings.experts.items()
+            f"experts.{game}": expert_file(source) for game, source in settings.experts.items()
         }
     for key, source in named.items():
         known = source in RESERVED_SOURCES or source in made
-        if not known and not Path(source).expanduser().exists():
+        if not known and not Path(source).exists():
             raise ValueError(
                 f"{prefix}{key} is {source!r}, which does not exist; allowed: a file or folder"
             )

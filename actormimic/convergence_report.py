@@ -5,7 +5,6 @@ Everything is drawn from the run's ``metrics.jsonl`` and ``results.json``.
 
 from __future__ import annotations
 
-import csv
 import html
 import json
 from collections.abc import Callable, Iterable
@@ -16,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from actormimic.metrics import duration
-from actormimic.pages import document, folded, picture, section
+from actormimic.pages import Section, csv_text, document, folded, markdown, picture, section
 from actormimic.plots import COLORS, DPI, add_legend, panels_of
 
 Lines = list[dict[str, Any]]
@@ -47,33 +46,29 @@ def write_convergence_report(folder: Path, out: Path | None = None) -> Path:
     for line in lines:
         by_name.setdefault(line["experiment"], []).append(line)
     for name, measured in by_name.items():
-        _write_csv(out / f"{name.replace(' ', '_')}.csv", measured)
+        columns = [column for column in measured[0] if column != "experiment"]
+        cells = [[line[column] for column in columns] for line in measured]
+        path = out / f"{name.replace(' ', '_')}.csv"
+        path.write_text(csv_text(columns, cells), encoding="utf-8")
     for name, (draw, _) in _PLOTS.items():
         draw(by_name).savefig(out / name, dpi=DPI)
-    header = ["claim", "in the paper", "computed here"]
-    rows = [[row["claim"], row["source"], row["found"]] for row in results["rows"]]
-    escaped = [[cell.replace("|", "\\|") for cell in row] for row in [header, ["---"] * 3, *rows]]
-    table = "\n".join(f"| {' | '.join(row)} |" for row in escaped)
-    (out / "table.md").write_text(f"{results['caption']}\n\n{table}\n", encoding="utf-8")
+    found = Section(
+        "What was found",
+        results["caption"],
+        ["claim", "in the paper", "computed here"],
+        [[row["claim"], row["source"], row["found"]] for row in results["rows"]],
+    )
+    (out / "table.md").write_text(markdown([found]), encoding="utf-8")
     title = "Convergence of Actor-Mimic in the linear case"
     body = [
         f"<h1>{html.escape(title)}</h1>",
         f"<p>Section 4 and appendix A; {duration(results['seconds'])} of running time.</p>",
-        section("What was found", results["caption"], header, rows),
+        section(found.heading, found.caption, found.header, found.rows),
         *(picture(out / name, caption) for name, (_, caption) in _PLOTS.items()),
         folded("Settings", (folder / "config.yaml").read_text("utf-8")),
     ]
     (out / "index.html").write_text(document(title, body), encoding="utf-8")
     return out / "index.html"
-
-
-def _write_csv(path: Path, lines: Lines) -> None:
-    columns = [name for name in lines[0] if name != "experiment"]
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        for line in lines:
-            writer.writerow(["" if line[name] is None else line[name] for name in columns])
 
 
 def _groups(lines: Iterable[dict[str, Any]], key: str) -> dict[Any, Lines]:
@@ -123,7 +118,7 @@ def _draw_contraction(by_name: dict[str, Lines]) -> Figure:
         decays = _column(lines, "decay")
         axes.loglog(
             decays, _column(lines, "measured"), color=COLORS[0], marker="o", markersize=3,
-            label="measured",
+            label="measured, a lower bound",
         )  # fmt: skip
         axes.loglog(
             decays, _column(lines, "convex"), color=COLORS[1], linestyle="--",
@@ -142,7 +137,7 @@ def _draw_contraction(by_name: dict[str, Lines]) -> Figure:
         axes.axhline(1.0, color=_GRAY, linewidth=1)
         axes.set_title(f"Process {number}")
         axes.set_xlabel("$\\lambda$")
-        axes.set_ylabel("factor of contraction")
+        axes.set_ylabel("factor of one iteration")
     add_legend(figure, panels)
     return figure
 
@@ -252,9 +247,9 @@ _PLOTS: dict[str, tuple[Callable[[dict[str, Lines]], Figure], str]] = {
     ),
     "contraction.png": (
         _draw_contraction,
-        "The largest factor between the distances of two policies after and before one iteration "
-        "(the largest norm of its derivative over many policies) while lambda sweeps: below 1 it "
-        "is a contraction; the constants of the proof bound it from above",
+        "The largest norm of the iteration's derivative that was found over many policies while "
+        "lambda sweeps: from 1 on the iteration is no contraction, below 1 no expansion was found; "
+        "the constants of the proof bound it from above",
     ),
     "feedback.png": (
         _draw_feedback,

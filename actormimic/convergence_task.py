@@ -30,6 +30,7 @@ from actormimic.convergence import (
 )
 from actormimic.convergence_report import write_convergence_report
 from actormimic.descent import stochastic_descent
+from actormimic.faults import faults_are_ours
 from actormimic.horizon import student_cost
 from actormimic.linear_case import (
     Array,
@@ -40,6 +41,7 @@ from actormimic.linear_case import (
     random_policies,
 )
 from actormimic.randomness import Stream, derive_seed, generator
+from actormimic.run_folder import write_json
 
 Say = Callable[[str], None]
 
@@ -64,7 +66,7 @@ def run_convergence(settings: ConvergenceRun, folder: Path, say: Say) -> None:
     """Compute everything and write ``metrics.jsonl``, ``results.json`` and the report."""
     began = time.monotonic()
     findings = _Findings()
-    with (folder / "metrics.jsonl").open("w", encoding="utf-8") as file:
+    with (folder / "metrics.jsonl").open("w", encoding="utf-8") as file, faults_are_ours():
         for name, experiment in _EXPERIMENTS.items():
             say(name)
             known = len(findings.lines)
@@ -79,10 +81,8 @@ def run_convergence(settings: ConvergenceRun, folder: Path, say: Say) -> None:
         "seconds": round(time.monotonic() - began, 1),
         "rows": findings.rows,
     }
-    # Written aside and renamed: a results.json means that the run is complete.
-    unfinished = folder / ".results.json.unfinished"
-    unfinished.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    unfinished.replace(folder / "results.json")
+    # A results.json means that the run is complete.
+    write_json(folder / "results.json", results)
     present_convergence(folder, say)
 
 
@@ -243,8 +243,9 @@ def _contraction(settings: ConvergenceRun, findings: _Findings) -> None:
         lost.append(crossing(decays, np.array(measured)))
         unsettled.append(max(decays[~np.array(sound)].tolist(), default=None))
         guaranteed.append(theorem_constants(case, gamma, 1.0).convex)
+    tried = wanted.policies + wanted.starts  # the limits too
     findings.row(
-        "The iteration is a contraction while lambda is above",
+        f"No expansion was found at {tried} policies while lambda is above",
         "theorem 1",
         _listed(lost, f"not lost down to {decays[0]:g}"),
     )

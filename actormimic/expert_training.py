@@ -35,7 +35,8 @@ def expert_sources(settings: ActorMimicRun, say: Say) -> dict[str, str | ExpertF
 
     Raises:
         KeyboardInterrupt: after a Ctrl-C, once the experts in training are saved.
-        ValueError: an expert's training failed; says its last words.
+        ValueError: an expert's training refused its settings; says its last words.
+        RuntimeError: it failed otherwise; likewise.
     """
     given = given_experts(settings)
     waiting: list[Waiting] = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from actormimic.aggregates import bootstrap_interval, interquartile_mean, median
-from actormimic.games import REFERENCE_SCORES, HumanColumn, human_normalized
+from actormimic.games import REFERENCE_SCORES, human_normalized
 from actormimic.pages import Section
 from actormimic.paper_scores import (
     LAST_EPOCHS,
@@ -29,20 +29,24 @@ REFERENCE_FRAMES = 18_000
 _AMN_KINDS = ("AMN", "AMN-feature")
 _TABLE1_TASKS = ("actor_mimic", "dqn", "evaluate")
 # Other networks than those of Table 1, so that a page with both does not show it twice.
-_APPENDIX_D = {"figure4": "AMN-policy", "figure5": "AMN-feature"}
+_APPENDIX_D = {"figure4": ("AMN-policy", "AMN"), "figure5": ("AMN-feature", "AMN-feature")}
 _BASELINES = {"MDQN": "one masked output for all games", "MCDQN": "shared convolutions"}
 
 
-def amn_runs(group: Group) -> list[Run]:
-    """The group's Actor-Mimic networks that Table 1 is about: those with the policy objective
-    alone, and only where there is none the others."""
+def amn_runs(group: Group, kind: str | None = None) -> list[Run]:
+    """The group's Actor-Mimic networks of a ``kind``. Without one those that Table 1 is about: the
+    ones with the policy objective alone, and only where there is none the others."""
     kinds = by_kind(group)
-    return next((kinds[name] for name in _AMN_KINDS if name in kinds), [])
+    wanted = _AMN_KINDS if kind is None else (kind,)
+    return next((kinds[name] for name in wanted if name in kinds), [])
 
 
-def table1_scores(group: Group) -> dict[str, tuple[NetworkScore | None, NetworkScore]]:
-    """Game -> the scores of its expert (None where unknown) and of the Actor-Mimic network."""
-    amn = amn_runs(group)
+def table1_scores(
+    group: Group, kind: str | None = None
+) -> dict[str, tuple[NetworkScore | None, NetworkScore]]:
+    """Game -> the scores of its expert (None where unknown) and of the Actor-Mimic network (the
+    group's `amn_runs` of ``kind``)."""
+    amn = amn_runs(group, kind)
     scores = {}
     for game in dict.fromkeys(game for run in amn for game in run.games):
         student = network_score([run.test_epochs(game) for run in amn])
@@ -56,9 +60,10 @@ def percent(student: float, expert: float) -> float | None:
     return 100 * student / expert if expert > 0 else None
 
 
-def table1(group: Group) -> list[Section]:
-    """Table 1: for each game ours and, where the paper has the game, the paper's."""
-    scores = table1_scores(group)
+def table1(group: Group, kind: str | None = None) -> list[Section]:
+    """Table 1 (of the group's `amn_runs` of ``kind``): for each game ours and, where the paper has
+    the game, the paper's."""
+    scores = table1_scores(group, kind)
     if not scores:
         return []
     rows = []
@@ -85,7 +90,7 @@ def table1(group: Group) -> list[Section]:
         "random to DQN: how far from random play (0%) to the expert's mean (100%). The paper's: "
         "Table 1 of Parisotto et al. 2016, 100 epochs of 250,000 agent_steps per game."
         + young_experts(group, scores)
-        + still_training(amn_runs(group))
+        + still_training(amn_runs(group, kind))
     )
     return [Section("Table 1", caption, header, rows)]
 
@@ -144,7 +149,7 @@ def reward_variance(group: Group) -> list[Section]:
     return [Section("Reward variance", caption, [*header, "episodes, DQN / AMN"], rows)]
 
 
-def human_scores(group: Group, human: HumanColumn = "nature") -> list[Section]:
+def human_scores(group: Group) -> list[Section]:
     """Human-normalized scores of AMN and experts with their aggregates over games."""
     scores = {g: pair for g, pair in table1_scores(group).items() if g in REFERENCE_SCORES}
     if not scores:
@@ -157,7 +162,7 @@ def human_scores(group: Group, human: HumanColumn = "nature") -> list[Section]:
             if score is None:
                 cells.append("-")
                 continue
-            shares = [100 * human_normalized(game, value, human=human) for value in score.means]
+            shares = [100 * human_normalized(game, value) for value in score.means]
             of_kind[name].append(shares)
             cells.append(percentage(sum(shares) / len(shares)))
         rows.append([game, *cells])
@@ -168,20 +173,19 @@ def human_scores(group: Group, human: HumanColumn = "nature") -> list[Section]:
             if len(groups) < len(scores):  # an aggregate over other games would not compare
                 cells.append("-")
                 continue
-            value = statistic([share for shares in groups for share in shares])
             ends = bootstrap_interval(groups, statistic)
             interval = f" [{percentage(ends[0])}, {percentage(ends[1])}]" if ends else ""
-            cells.append(f"**{percentage(value)}**{interval}")
+            cells.append(f"**{percentage(statistic(groups))}**{interval}")
         rows.append([f"{label} of {len(scores)} games", *cells])
-    column = {"nature": "Mnih et al. 2015, Extended Data Table 2", "dqn_zoo": "dqn_zoo"}[human]
     caption = (
-        f"100 (score - random) / (human - random), of the means of Table 1; the human column is "
-        f"that of {column}, random play of Mnih et al. 2015. {INTERVALS}; without one there is one "
-        "network only. The interquartile mean cuts a quarter of the scores off at either end."
+        "100 (score - random) / (human - random), of the means of Table 1; human and random play "
+        "are those of Mnih et al. 2015, Extended Data Table 2. The median is that of the games' "
+        "means over networks; the interquartile mean cuts a quarter of all networks' scores off at "
+        f"either end. {INTERVALS}; without one there is one network only."
         + _cut_short(group)
         + still_training(amn_runs(group))
     )
-    heading = f"Human-normalized scores (human: {human})"
+    heading = "Human-normalized scores"
     return [Section(heading, caption, ["game", "DQN", "AMN"], rows)]
 
 
@@ -239,10 +243,10 @@ def all_sections(group: Group) -> list[Section]:
     shows = set(group.shows)
     if not shows or shows - {"table2", "figure7", *_APPENDIX_D}:
         sections += table1(group) + reward_variance(group) + human_scores(group)
-    for figure, name in _APPENDIX_D.items():
+    for figure, (name, kind) in _APPENDIX_D.items():
         if figure in shows:
             heading = f"Appendix D: {name} and its experts"
-            sections += [replace(section, heading=heading) for section in table1(group)]
+            sections += [replace(section, heading=heading) for section in table1(group, kind)]
     if not shows or {"figure2", "figure3"} & shows:
         sections += baselines(group)
     if not shows or {"table2", "figure7"} & shows:

@@ -15,7 +15,7 @@ from pathlib import Path
 from actormimic.config import PipelineRun, RunSettings
 from actormimic.config_files import StageRun, pipeline_stages
 from actormimic.report import summary, write_report
-from actormimic.run_folder import CONFIG_NAME, open_run_folder, write_json
+from actormimic.run_folder import CONFIG_NAME, is_complete, open_run_folder, write_json
 from actormimic.side_by_side import Say, Waiting, run_side_by_side
 
 RunTask = Callable[[RunSettings, Path, Say], None]
@@ -26,16 +26,16 @@ def run_pipeline(settings: PipelineRun, folder: Path, say: Say, run_task: RunTas
 
     Raises:
         KeyboardInterrupt: after a Ctrl-C, once the runs that go on are saved.
-        ValueError: a run failed or its folder does not fit.
+        ValueError: a run's settings or its folder do not fit.
+        RuntimeError: a run failed in a process of its own.
     """
     runs = pipeline_stages(settings)
     _write_stages(folder, runs)
     for stage, of_stage in groupby(runs, key=lambda run: run.stage):
         missing = []
         for run in of_stage:
-            place = Path(run.settings.run_folder).expanduser()
-            if (place / "results.json").is_file():
-                say(f"{stage}: {place} is complete")
+            if is_complete(run.settings):
+                say(f"{stage}: {run.settings.run_folder} is complete")
             else:
                 missing.append(run.settings)
         if settings.processes > 1 and len(missing) > 1:
@@ -55,8 +55,7 @@ def _waiting(stage: str, settings: RunSettings) -> Waiting:
     """The run as a process: its folder is made here, and what it is to do is written there."""
     with open_run_folder(settings) as place:
         config = place / CONFIG_NAME
-    # The folder holds the config by now, which resume=never would take for a run.
-    words = [str(config), f"folder={place}", "threads=1", "resume=auto"]
+    words = [str(config), f"folder={place}", "threads=1"]
     return Waiting(
         f"{stage} ({place.name})", place, [sys.executable, "-m", "actormimic.run", *words]
     )
@@ -64,10 +63,7 @@ def _waiting(stage: str, settings: RunSettings) -> Waiting:
 
 def _write_stages(folder: Path, runs: Sequence[StageRun]) -> None:
     entries = [
-        {
-            "stage": run.stage,
-            "folder": os.path.relpath(Path(run.settings.run_folder).expanduser(), folder),
-        }
+        {"stage": run.stage, "folder": os.path.relpath(run.settings.run_folder, folder)}
         for run in runs
     ]
     write_json(folder / "stages.json", entries)

@@ -105,6 +105,7 @@ class Group:
     """Runs that are reported together: a pipeline's, or those given one by one."""
 
     label: str
+    """A pipeline's name, or its path where names coincide."""
     folder: Path | None
     """The pipeline's; None for runs given one by one."""
     shows: tuple[str, ...]
@@ -121,9 +122,8 @@ def read_groups(folders: Sequence[Path]) -> list[Group]:
     configs = [_read_config(folder) for folder in folders]
     single = [f for f, config in zip(folders, configs, strict=True) if config["task"] != "pipeline"]
     groups = [Group("runs", None, (), tuple(read_runs(single)))] if single else []
-    for folder, config in zip(folders, configs, strict=True):
+    for folder, config, label in zip(folders, configs, _labels(folders), strict=True):
         if config["task"] == "pipeline":
-            label = folder.resolve().name
             runs = tuple(read_runs(_stage_folders(folder)))
             # Convergence is computed, not trained: its page is another, in its own folder.
             runs = tuple(run for run in runs if run.task != "convergence")
@@ -137,12 +137,18 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
     Raises:
         ValueError: a folder holds no run, or one of its files is damaged.
     """
+    return [
+        _read_run(folder, label) for folder, label in zip(folders, _labels(folders), strict=True)
+    ]
+
+
+def _labels(folders: Sequence[Path]) -> list[str]:
+    """The folders' names; a folder's path where others have its name."""
     names = [folder.resolve().name for folder in folders]
-    labels = [
+    return [
         name if names.count(name) == 1 else str(folder)
         for folder, name in zip(folders, names, strict=True)
     ]
-    return [_read_run(folder, label) for folder, label in zip(folders, labels, strict=True)]
 
 
 def _read_run(folder: Path, label: str) -> Run:

@@ -8,6 +8,7 @@ together, it draws the paper's tables and figures that their test epochs have (`
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -67,8 +68,7 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
     out = out or (folders[0] / "report" if len(folders) == 1 else Path("report"))
     out.mkdir(parents=True, exist_ok=True)
     sections, pictures = [], []
-    for group in groups:
-        prefix = f"{group.label}-" if len(groups) > 1 and group.folder else ""
+    for group, prefix in zip(groups, _file_prefixes(groups), strict=True):
         if not group.shows:
             sections += _sections(group.runs)
             pictures += _draw_runs(group.runs, out, prefix)
@@ -90,6 +90,21 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
     page = html_page(" and ".join(names), about, sections, pictures, details)
     (out / "index.html").write_text(page, encoding="utf-8")
     return out / "index.html"
+
+
+def _file_prefixes(groups: Sequence[Group]) -> list[str]:
+    """What the files of each group begin with, so that none has another's; of one group nothing."""
+    if len(groups) == 1:
+        return [""]
+    prefixes: list[str] = []
+    for group in groups:
+        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", group.label).strip("-") if group.folder else ""
+        prefix, number = f"{stem}-" if stem else "", 1
+        while prefix in prefixes:
+            number += 1
+            prefix = f"{stem}-{number}-"
+        prefixes.append(prefix)
+    return prefixes
 
 
 def _is_convergence(folder: Path) -> bool:

@@ -2,7 +2,7 @@
 
 Everything a user can get wrong is checked before a file is made (and before torch is imported, but
 for networks that the settings name), and ends in one line on stderr and exit code 2. An interrupted
-run (Ctrl-C or SIGTERM) exits with 130.
+run (Ctrl-C or SIGTERM) exits with 130, a fault in the program with a traceback and 1.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from actormimic.config import (
     OneGameSettings,
     PipelineRun,
     RunSettings,
+    TransferRun,
     task_models,
 )
 from actormimic.config_errors import describe_allowed
@@ -140,7 +141,7 @@ def _names_networks(settings: RunSettings) -> bool:
     """Whether the settings may name a network that is there already."""
     if isinstance(settings, ActorMimicRun):
         return settings.experts != "train"
-    if isinstance(settings, EvaluateRun):
+    if isinstance(settings, EvaluateRun | TransferRun):
         return settings.source != "random"
     return isinstance(settings, PipelineRun)
 

@@ -11,8 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from actormimic.config import RunSettings
-from actormimic.config_files import FREE, check_settings, plain_values, to_yaml
+from actormimic.config import PipelineRun, RunSettings
+from actormimic.config_files import (
+    FREE,
+    check_settings,
+    pipeline_stages,
+    plain_values,
+    to_yaml,
+)
 from actormimic.config_yaml import flat_values, read_config
 from actormimic.schedules import agree_until
 
@@ -33,12 +39,16 @@ def open_run_folder(settings: RunSettings) -> Iterator[Path]:
         ValueError: as `check_run_folder`, or another process is in it.
         OSError: it cannot be written.
     """
-    folder = Path(settings.run_folder).expanduser()
+    folder = Path(settings.run_folder)
     check_run_folder(folder, settings)
+    if isinstance(settings, PipelineRun):
+        # Before the pipeline's own folder is made, which would refuse the corrected command.
+        for run in pipeline_stages(settings):
+            check_run_folder(Path(run.settings.run_folder), run.settings)
     with _locked(folder):
         if (folder / CONFIG_NAME).exists():  # another process may have begun a run meanwhile
             check_run_folder(folder, settings)
-            if _recorded(folder).get(_LENGTH) != _compared(settings).get(_LENGTH):
+            if not _is_as_long(folder, settings):
                 for end in ("results.json", "checkpoints/final.safetensors"):
                     (folder / end).unlink(missing_ok=True)
         _write_config(folder, settings)
@@ -92,6 +102,21 @@ def check_run_folder(folder: Path, settings: RunSettings) -> None:
             f"{key} is {now.get(key)!r}, but the run in {folder} has {before.get(key)!r}; "
             f"allowed: {allowed}, or another folder (folder=...)"
         )
+
+
+def is_complete(settings: RunSettings) -> bool:
+    """Whether the run's folder holds this very run, at this length, to its end.
+
+    Raises:
+        ValueError: as `check_run_folder`.
+    """
+    folder = Path(settings.run_folder)
+    check_run_folder(folder, settings)
+    return (folder / "results.json").is_file() and _is_as_long(folder, settings)
+
+
+def _is_as_long(folder: Path, settings: RunSettings) -> bool:
+    return bool(_recorded(folder).get(_LENGTH) == _compared(settings).get(_LENGTH))
 
 
 def _compared(settings: RunSettings) -> dict[str, Any]:

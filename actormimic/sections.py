@@ -7,9 +7,11 @@ count per game unless a docstring says otherwise.
 
 from __future__ import annotations
 
+import os
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from actormimic.games import canonical_name
 from actormimic.schedules import ScheduledProbability, ScheduledRate, ScheduledWeight
@@ -18,6 +20,8 @@ Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 PositiveFloat = Annotated[float, Field(gt=0.0)]
+# ``~`` is the user's folder here, once, so that whatever reads the setting finds the same file.
+Place = Annotated[str, AfterValidator(os.path.expanduser)]
 
 
 class Section(BaseModel):
@@ -37,17 +41,17 @@ class EnvironmentSettings(Section):
 
     num_envs: Positive = 8
     """Environments per game that act at the same time."""
-    threads: Count = 1
+    threads: Annotated[int, Field(ge=0, le=100_000)] = 1
     """Threads of the emulation pool; 0 takes one for each processor."""
     emulation: Literal["fast", "stock"] = "fast"
     """``fast``: our own processor and TIA; ``stock``: ALE's. The same games, byte for byte."""
-    frame_skip: Positive = 4
+    frame_skip: Annotated[int, Field(ge=1, le=1_000)] = 4
     """emulator_frames for which an action is repeated."""
     pooling: Literal["exact", "stock"] = "exact"
     """Maximum of the last two frames: ``exact``, or ale-py's way, stale if a skip ends early."""
     maxpool_rgb: bool = False
     """Take that maximum on RGB before the luminance, as the paper's authors do."""
-    noop_max: Count = 30
+    noop_max: Annotated[int, Field(ge=0, le=1_000_000)] = 30
     """The most no-ops after a reset, in ``noop_unit``."""
     noop_min: Count = 1
     """The fewest no-ops after a reset, in ``noop_unit``."""
@@ -61,6 +65,16 @@ class EnvironmentSettings(Section):
     """Probability that the emulator repeats the last action instead."""
     max_emulator_frames: Annotated[int, Field(ge=0, le=2_000_000_000)] = 108_000
     """Length at which an episode is truncated, in emulator_frames; 0: no limit (authors)."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> EnvironmentSettings:
+        if self.noop_after_life_loss and not self.life_loss_terminal:
+            raise ValueError("noop_after_life_loss is true; allowed only with life_loss_terminal")
+        if self.noop_min > self.noop_max:
+            raise ValueError(
+                f"noop_min is {self.noop_min}; allowed: at most noop_max ({self.noop_max})"
+            )
+        return self
 
 
 NETWORK_LAYERS = {
@@ -236,7 +250,7 @@ class SimilaritySettings(Section):
 
 
 class EvaluationSettings(Section):
-    """The test epochs (section 5; facts in the README)."""
+    """The test epochs; in the paper 125,000 agent steps with epsilon 0.05 (section 5)."""
 
     agent_steps: Positive = 125_000
     """Length of a test epoch, in agent_steps per game."""
@@ -264,7 +278,7 @@ class CheckpointSettings(Section):
 class ExpertFile(Section):
     """An expert's file, and what a file of another library does not say itself."""
 
-    file: Annotated[str, Field(min_length=1)]
+    file: Annotated[Place, Field(min_length=1)]
     """The file, a run folder, or ``bundled``."""
     pixels: Literal["unit", "bytes"] | None = None
     """What the network takes: [0, 1] (``unit``) or 0 to 255; null: what the file says, or unit."""
@@ -272,12 +286,17 @@ class ExpertFile(Section):
     """ALE's number of each output, in order; null: the game's minimal set, or all 18."""
 
 
+def expert_file(source: str | ExpertFile) -> str:
+    """The file, folder or ``bundled`` that an entry of ``experts`` names."""
+    return source.file if isinstance(source, ExpertFile) else source
+
+
 class ExpertTrainingSettings(Section):
     """How missing experts are trained before the student."""
 
     config: str = "expert.yaml"
     """A ``task: dqn`` config; ``game`` is filled in."""
-    folder: str = "runs/experts"
+    folder: Place = "runs/experts"
     """Where the experts' run folders live; later runs find them there."""
     processes: Positive = 2
     """Games trained side by side, each in a process of its own with one thread."""
@@ -354,10 +373,22 @@ class HorizonSettings(Section):
     horizons: Annotated[list[Positive], Field(min_length=2)] = Field(
         default=[8, 16, 32, 64, 128, 256, 512]
     )
-    """Lengths T of the episodes, in decisions."""
+    """Lengths T of the episodes, in decisions: each at least 2 and more than the one before."""
     decay: PositiveFloat = 1e-4
     """lambda of eq. 7; the student's rate of errors is of its size."""
     expert_shares: Annotated[list[Probability], Field(min_length=1)] = Field(
         default=[0.0, 0.5, 1.0]
     )
     """Who acts while learning: 0 the student, 1 the expert, between them a mixture."""
+
+    @field_validator("horizons")
+    @classmethod
+    def _horizons_rise(cls, horizons: list[int]) -> list[int]:
+        # An exponent is fitted to the costs: it takes two lengths at least, and an episode of one
+        # decision costs nothing, whose logarithm is none.
+        if horizons[0] < 2 or any(late <= early for early, late in pairwise(horizons)):
+            raise ValueError(
+                f"{horizons} does not rise from 2 or more; allowed: each at least 2 and more than "
+                "the one before"
+            )
+        return horizons

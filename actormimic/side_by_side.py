@@ -82,7 +82,9 @@ def run_side_by_side(waiting: Sequence[Waiting], together: int, say: Say) -> Non
 
     Raises:
         KeyboardInterrupt: after a Ctrl-C, once the runs are saved.
-        ValueError: a run failed; says its last words. The others are saved.
+        ValueError: a run refused its settings or its files; says its last words. The others are
+            saved.
+        RuntimeError: one failed otherwise; likewise.
     """
     running: list[tuple[Waiting, RunProcess]] = []
     queue = list(waiting)
@@ -100,7 +102,8 @@ def run_side_by_side(waiting: Sequence[Waiting], together: int, say: Say) -> Non
                 if code == 130:
                     raise KeyboardInterrupt
                 if code != 0:
-                    raise ValueError(
+                    kind = ValueError if code == 2 else RuntimeError
+                    raise kind(
                         f"the run of {run.what} ended with exit code {code}: {process.last_line}"
                     )
                 say(f"{run.what}: {run.folder}")

@@ -23,6 +23,7 @@ from actormimic.config import (
     PipelineRun,
     RunSettings,
     TransferRun,
+    expert_file,
 )
 from actormimic.config_files import pipeline_stages, plain_values
 from actormimic.convergence_task import present_convergence, run_convergence
@@ -31,15 +32,16 @@ from actormimic.evaluation import GameScore, ImitationProbe, evaluate
 from actormimic.expert_training import expert_sources, given_experts
 from actormimic.experts import ExpertsPolicy, experts_policy
 from actormimic.experts import load as load_expert
+from actormimic.faults import faults_are_ours
 from actormimic.games import minimal_actions
 from actormimic.learners.actor_mimic import ActorMimicLearner
 from actormimic.learners.dqn import DqnLearner
-from actormimic.networks import PRECISIONS, seeded_network
+from actormimic.networks import PRECISIONS, AtariNetwork, seeded_network
 from actormimic.pipelines import run_pipeline
 from actormimic.policy import NetworkPolicy, Policy, RandomPolicy, load
 from actormimic.randomness import Stream, derive_seed
 from actormimic.results import Say, finish_run, present_run, score_rows
-from actormimic.run_folder import write_json
+from actormimic.run_folder import is_complete, write_json
 from actormimic.stopping import EarlyStopping
 from actormimic.training import Learner
 from actormimic.training_run import STOPPING_MEASURE, Trained, train
@@ -52,6 +54,7 @@ def run_task(settings: RunSettings, folder: Path, say: Say) -> None:
     Raises:
         KeyboardInterrupt: after a Ctrl-C, once everything is saved.
         ValueError: files that the settings name do not fit them.
+        RuntimeError: a fault in the program.
     """
     if (folder / "results.json").is_file():
         present = present_convergence if isinstance(settings, ConvergenceRun) else present_run
@@ -80,19 +83,28 @@ def check_networks(settings: RunSettings) -> None:
         ValueError: one that is missing, damaged, or not what the settings need of it.
     """
     if isinstance(settings, PipelineRun):
-        for run in pipeline_stages(settings):
-            stage = run.settings
-            # What is not there yet, a run folder above all, may be an earlier stage's to make.
-            named = given_experts(stage) if isinstance(stage, ActorMimicRun) else {}
-            for game, source in named.items():
-                file = source.file if isinstance(source, ExpertFile) else source
-                if file == "bundled" or Path(file).expanduser().is_file():
-                    load_expert(source, game)
-    elif isinstance(settings, ActorMimicRun):
+        runs = [run.settings for run in pipeline_stages(settings)]
+        # What an earlier stage has yet to make cannot be read now.
+        unmade = {run.run_folder for run in runs if not is_complete(run)}
+        # Runs that differ in their seed name the same networks.
+        alike = {str(run.model_copy(update={"seed": 0, "folder": None})): run for run in runs}
+        for run in alike.values():
+            _check_networks(run, unmade)
+    else:
+        _check_networks(settings, set())
+
+
+def _check_networks(settings: RunSettings, unmade: set[str]) -> None:
+    if isinstance(settings, ActorMimicRun):
         for game, source in given_experts(settings).items():
-            load_expert(source, game)
-    elif isinstance(settings, EvaluateRun):
+            if expert_file(source) not in unmade:
+                load_expert(source, game)
+    elif isinstance(settings, EvaluateRun) and settings.source not in unmade:
         _evaluated(settings)
+    elif isinstance(settings, TransferRun) and settings.source not in unmade:
+        _starting_network(settings)
+        if settings.source != "random" and settings.similarity.agent_steps:
+            load(settings.source)
 
 
 def _random_play(settings: GamesSettings) -> RandomPolicy:
@@ -161,8 +173,8 @@ def _actor_mimic(settings: ActorMimicRun, folder: Path, say: Say) -> None:
     finish_run(settings, folder, rows, seconds, say, trained.agent_steps, behind)
 
 
-def _q_learning(settings: DqnRun | MultitaskDqnRun | TransferRun, folder: Path, say: Say) -> None:
-    device = choose_device(settings.device)
+def _starting_network(settings: DqnRun | MultitaskDqnRun | TransferRun) -> AtariNetwork:
+    """What Q-learning starts from: random weights and, of a transfer, its source's layers."""
     action_sets = _action_sets(settings.games)
     network = seeded_network(
         settings.network,
@@ -171,21 +183,32 @@ def _q_learning(settings: DqnRun | MultitaskDqnRun | TransferRun, folder: Path, 
         heads=settings.heads if isinstance(settings, MultitaskDqnRun) else "shared",
         precision=PRECISIONS[settings.precision],
     )
+    if isinstance(settings, TransferRun) and settings.source != "random":
+        transfer_weights(
+            network,
+            Path(settings.source),
+            settings.output_layer,
+            action_sets[0],
+            settings.reinitialize,
+        )
+    return network
+
+
+def _q_learning(settings: DqnRun | MultitaskDqnRun | TransferRun, folder: Path, say: Say) -> None:
+    network = _starting_network(settings).to(choose_device(settings.device))
     frozen: list[str] = []
     if isinstance(settings, TransferRun):
         frozen = list(settings.freeze)
         if settings.source != "random":
-            transfer_weights(
-                network,
-                Path(settings.source),
-                settings.output_layer,
-                action_sets[0],
-                settings.reinitialize,
-            )
             say(f"starting from {settings.source}")
             _report_similarities(settings, folder, say)
     learner = DqnLearner(
-        network.to(device), settings.games, action_sets, settings.dqn, settings.optimizer, frozen
+        network,
+        settings.games,
+        _action_sets(settings.games),
+        settings.dqn,
+        settings.optimizer,
+        frozen,
     )
     trained, behind = _train(settings, folder, learner, learner.policy)
     began = time.monotonic()
@@ -205,14 +228,15 @@ def _report_similarities(settings: TransferRun, folder: Path, say: Say) -> None:
         return
     device, precision = choose_device(settings.device), PRECISIONS[settings.precision]
     source, target = load(settings.source, str(device), precision), settings.games[0]
-    rows = source_similarities(
-        source,
-        target,
-        settings.similarity,
-        settings.evaluation,
-        settings.environment,
-        settings.seed,
-    )
+    with faults_are_ours():
+        rows = source_similarities(
+            source,
+            target,
+            settings.similarity,
+            settings.evaluation,
+            settings.environment,
+            settings.seed,
+        )
     write_json(path, {"target": target, "source": settings.source, "rows": rows})
     listed = ", ".join(f"{row['game']} {row['cka']:.2f} / {row['explained']:.2f}" for row in rows)
     say(f"similarity of {target} to the source games (CKA / explained variance): {listed}")
@@ -223,7 +247,7 @@ def _evaluated(settings: EvaluateRun, device: str = "cpu") -> Policy | None:
     if settings.source == "random":
         return None
     precision = PRECISIONS[settings.precision]
-    path = Path(settings.source).expanduser()
+    path = Path(settings.source)
     if settings.source != "bundled" and (path.is_dir() or path.suffix == ".safetensors"):
         return load(path, device, precision).restricted(settings.games)
     if settings.source != "bundled" and len(settings.games) != 1:
@@ -309,16 +333,17 @@ def _test_epoch(
 ) -> dict[str, GameScore]:
     """A test epoch; those after other numbers of training's agent_steps start other games."""
     seed = derive_seed(settings.seed, Stream.EVALUATION, agent_steps)
-    return evaluate(
-        policy, settings.evaluation, settings.environment, seed, observer, asked_to_stop
-    )
+    with faults_are_ours():
+        return evaluate(
+            policy, settings.evaluation, settings.environment, seed, observer, asked_to_stop
+        )
 
 
 def _seen_from(folder: Path, sources: Mapping[str, str | ExpertFile]) -> dict[str, str]:
     """Where the experts are, from the run's folder on, so that both may move together."""
     seen = {}
     for game, source in sources.items():
-        file = source.file if isinstance(source, ExpertFile) else source
-        place = Path(file).expanduser()
+        file = expert_file(source)
+        place = Path(file)
         seen[game] = os.path.relpath(place, folder) if place.is_dir() else file
     return seen

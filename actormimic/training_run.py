@@ -12,6 +12,7 @@ from pathlib import Path
 
 from actormimic.checkpoint import CheckpointStore
 from actormimic.config import LearningSettings
+from actormimic.faults import faults_are_ours
 from actormimic.interruption import interruptible
 from actormimic.metrics import Progress, RunLog
 from actormimic.stopping import EarlyStopping
@@ -61,6 +62,7 @@ def train(
     Raises:
         KeyboardInterrupt: after a Ctrl-C, once everything is saved.
         ValueError: the checkpoint does not fit.
+        RuntimeError: a fault in the program.
     """
     store = CheckpointStore(folder / "checkpoints", settings.checkpoint.keep)
     newest = store.newest()
@@ -107,6 +109,7 @@ def train(
             if stops_early() and training.has_averages:
                 log_averages()  # no later line would have them
 
+        stack.enter_context(faults_are_ours())  # all that was to be read has been
         if training.test_is_due:
             run_test()
             if stops_early():

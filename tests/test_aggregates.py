@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from actormimic.aggregates import bootstrap_interval, interquartile_mean, median, pooled
+from actormimic.aggregates import bootstrap_interval, interquartile_mean, mean, median, pooled
 
 
 def test_pooled_deviation_is_that_of_all_the_episodes():
@@ -23,10 +23,30 @@ def test_an_epoch_without_an_episode_counts_as_one():
 
 
 def test_the_interquartile_mean_cuts_a_quarter_at_either_end():
-    assert interquartile_mean([100, 1, 2, 3, 4, 5, 6, -50]) == pytest.approx(3.5)
-    assert interquartile_mean([1, 2, 9]) == 4.0
-    with pytest.raises(ValueError, match="values is empty"):
-        interquartile_mean([])
+    assert interquartile_mean([[100, 1, 2, 3], [4, 5, 6, -50]]) == pytest.approx(3.5)
+    assert interquartile_mean([[1], [2], [9]]) == 4.0
+    for games in ([], [[1.0], []]):
+        with pytest.raises(ValueError, match="games has none, or one without scores"):
+            interquartile_mean(games)
+
+
+def test_games_count_alike_however_many_seeds_they_have():
+    """Agarwal et al. 2021: a median over the games' means, a trimmed mean over all scores."""
+    games = [[0.0, 2.0, 4.0, 90.0], [10.0], [60.0, 20.0]]
+    assert median(games) == 24.0, "of 24, 10 and 40: neither of all seven scores, nor of medians"
+    assert mean(games) == pytest.approx((24 + 10 + 40) / 3)
+    # As if each game had four seeds: 0 2 4 | 10 10 10 10 20 20 | 60 60 90.
+    assert interquartile_mean(games) == pytest.approx(80 / 6)
+    few, many = [[1.0, 3.0], [5.0]], [[1.0, 3.0] * 3, [5.0] * 6]
+    assert interquartile_mean(few) == interquartile_mean(many) == 4.0
+
+
+def test_the_interval_of_a_median_is_that_of_the_games_means():
+    """Draws of the one uneven game have means 0, 5 or 10; the median lies between its neighbors."""
+    low, high = bootstrap_interval([[0.0, 10.0], [4.0], [6.0]], median)
+    assert (low, high) == (4.0, 6.0)
+    low, high = bootstrap_interval([[0.0, 10.0], [4.0]], median)
+    assert (low, high) == (2.0, 7.0)
 
 
 def test_the_interval_covers_a_known_mean_about_as_often_as_it_says():

@@ -3,7 +3,15 @@
 import pytest
 import yaml
 
-from actormimic.config import ActorMimicRun, DqnRun, TransferRun, merge, resolve, task_models
+from actormimic.config import (
+    ActorMimicRun,
+    DqnRun,
+    TransferRun,
+    expert_file,
+    merge,
+    resolve,
+    task_models,
+)
 from actormimic.config_files import check_settings, to_yaml
 from actormimic.presets import PRESETS
 
@@ -92,7 +100,10 @@ def test_merge_replaces_lists_and_descends_into_sections():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"environment": {"noop_min": 60}}, "environment.noop_min is 60; allowed: at most"),
+        (
+            {"environment": {"noop_min": 60}},
+            "noop_min is 60; allowed: at most noop_max",
+        ),
         ({"replay": {"capacity": 5}}, "replay.capacity is 5; allowed: at least 64"),
         ({"preset": "quick"}, "preset is 'quick'; allowed: paper, authors"),
         ({"preset": ["paper"]}, r"preset is \['paper'\]; allowed"),
@@ -103,7 +114,10 @@ def test_merge_replaces_lists_and_descends_into_sections():
             "actor_mimic.game_weights names boxing; allowed: pong, breakout",
         ),
         (
-            {"early_stopping": {"patience": 2}, "training": {"agent_steps": 50}},
+            {
+                "early_stopping": {"patience": 2},
+                "training": {"agent_steps": 50, "learn_start": 10},
+            },
             r"early_stopping.patience is 2, and no test epoch comes within .*\(50\); allowed: 0",
         ),
     ],
@@ -111,6 +125,63 @@ def test_merge_replaces_lists_and_descends_into_sections():
 def test_settings_that_contradict_each_other_are_refused(values, message):
     with pytest.raises(ValueError, match=message):
         resolve({"task": "actor_mimic", **SMALLEST["actor_mimic"], **values})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            {"task": "dqn", "training": {"agent_steps": 20_000, "learn_start": 19_997}},
+            r"training.learn_start is 19997, .* after training.agent_steps \(20000\); allowed",
+        ),
+        (
+            {"task": "transfer", "source": "bundled"},
+            "source.* 'bundled' are experts of a game each",
+        ),
+        (
+            {"task": "evaluate", "environment": {"noop_min": 40}},
+            "noop_min is 40; allowed: at most noop_max",
+        ),
+        (
+            {
+                "task": "evaluate",
+                "environment": {"noop_after_life_loss": True, "life_loss_terminal": False},
+            },
+            "noop_after_life_loss is true; allowed only with life_loss_terminal",
+        ),
+        ({"task": "evaluate", "environment": {"frame_skip": 1001}}, "frame_skip"),
+        ({"task": "evaluate", "environment": {"noop_max": 1_000_001}}, "noop_max"),
+        ({"task": "evaluate", "environment": {"threads": 100_001}}, "threads"),
+        *(
+            (
+                {"task": "convergence", "horizon": {"horizons": horizons}},
+                r"horizon.horizons: \[.*\] does not rise from 2 or more; allowed: each at least 2",
+            )
+            for horizons in ([1, 8], [8, 8], [16, 8])
+        ),
+        ({"task": "convergence", "device": "cuda:7"}, "device is 'cuda:7'; allowed: auto or cpu"),
+        ({"task": "convergence", "precision": "bfloat16"}, "precision is 'bfloat16'; allowed: fl"),
+    ],
+)
+def test_what_would_fail_late_or_do_nothing_is_refused(values, message):
+    with pytest.raises(ValueError, match=message):
+        check_settings({**SMALLEST[values["task"]], **values})
+
+
+def test_a_training_with_a_single_update_is_one():
+    training = {"agent_steps": 20_000, "learn_start": 19_996}
+    assert resolve({"task": "dqn", "game": "pong", "training": training}).training.batch == 32
+
+
+def test_the_user_s_folder_is_put_in_once(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    there = f"{tmp_path}/x"
+    transfer = resolve({"task": "transfer", "game": "pong", "source": "~/x", "folder": "~/x"})
+    assert (transfer.source, transfer.run_folder) == (there, there)
+    assert resolve({"task": "evaluate", "games": ["pong"], "source": "~/x"}).source == there
+    experts = {"pong": "~/x", "breakout": {"file": "~/x"}}
+    student = resolve({"task": "actor_mimic", "games": ["pong", "breakout"], "experts": experts})
+    assert [expert_file(source) for source in student.experts.values()] == [there, there]
 
 
 def test_a_dqn_has_one_game():

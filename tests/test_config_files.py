@@ -207,7 +207,7 @@ SCALED = """
 task: dqn
 game: pong
 name: big
-training: {agent_steps: 1000, batch: 8}
+training: {agent_steps: 1000, batch: 8, learn_start: 10}
 scales:
   small: {name: little, training: {agent_steps: 50}}
 """
@@ -288,7 +288,7 @@ def test_shared_folders_are_those_of_equal_settings_and_of_no_others(scaled):
         return stage_runs({"shared_folder": "s", "stages": stages})[0].settings.run_folder
 
     plain = folder()
-    assert folder(device="cpu", threads=2, resume="always") == plain
+    assert folder(device="cpu", threads=2) == plain
     # Either emulation gives the same bytes.
     assert folder(environment={"emulation": "stock"}) == plain
     others = [folder(seed=1), folder(training={"batch": 9}), folder(evaluation={"epsilon": 0.5})]
@@ -319,9 +319,17 @@ def test_a_stage_s_run_is_a_source_of_later_ones(tmp_path, scaled):
         check_sources(check_settings({"task": "pipeline", **pipeline}))
 
 
+def test_a_pipeline_s_resume_is_not_its_stages(scaled):
+    """With resume=always the first stage that has not begun would fail."""
+    for resume in ("always", "never"):
+        (run,) = stage_runs({"resume": resume, "seed": 3, "stages": {"a": {"config": scaled}}})
+        assert (run.settings.resume, run.settings.seed) == ("auto", 3)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"resume": "always"}, r"resume is 'always'; allowed for a stage: auto"),
         ({"each": {"seed": []}}, r"each is \{'seed': \[\]\}; allowed: settings, each with a list"),
         ({"each": {"sed": [1]}}, r"stages\.b \(.*\): sed is no setting"),
         ({"source": "stage:c"}, r"stage:c names no earlier stage; allowed: a"),

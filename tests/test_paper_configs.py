@@ -2,8 +2,8 @@
 
 import pytest
 
-from actormimic.config import PipelineRun
-from actormimic.config_files import load_settings, pipeline_stages
+from actormimic.config import ActorMimicRun, PipelineRun
+from actormimic.config_files import expert_settings, load_settings, pipeline_stages
 from actormimic.config_yaml import shipped_configs
 from actormimic.experts import bundled_games
 from actormimic.games import MULTITASK_GAMES, TRANSFER_SOURCES, TRANSFER_TARGETS
@@ -80,6 +80,28 @@ def test_the_full_scale_is_the_paper_s():
     (mdqn,), (mcdqn,) = stage("figure2", "full", "mdqn"), stage("figure3", "full", "mcdqn")
     assert (mdqn.heads, mcdqn.heads) == ("shared", "separate")
     assert mdqn.training.agent_steps == mcdqn.training.agent_steps == 40 * 250_000
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_all_networks_of_an_experiment_see_the_same_frames(name):
+    """Experts label what students see, and episodes of one length are compared."""
+    found = [run.settings for run in runs(name, "full").values()]
+    assert len({str(run.environment) for run in found}) == 1
+    assert len({str(run.evaluation) for run in found}) == 1
+
+
+@pytest.mark.parametrize("name", ["amn_paper.yaml", "paper/amn_transfer.yaml"])
+def test_experts_trained_for_a_student_see_the_student_s_frames(name):
+    student = load_settings(name)
+    assert isinstance(student, ActorMimicRun)
+    assert student.experts == "train"
+    assert expert_settings(student, "pong").environment == student.environment
+
+
+def test_baselines_keep_the_paper_s_replay_memory_over_all_their_games():
+    for name, baseline in (("figure2", "mdqn"), ("figure3", "mcdqn")):
+        (run,) = stage(name, "full", baseline)
+        assert len(run.games) * run.replay.capacity == 1_000_000
 
 
 def test_table_2_takes_the_small_network_too():

@@ -109,6 +109,28 @@ def test_the_sources_of_transfers_are_not_called_table_1(tmp_path, figure, beta,
     assert headings[0] == "Table 1"
 
 
+def test_appendix_d_s_tables_are_each_of_their_own_network(tmp_path):
+    expert = made(tmp_path, "dqn", "breakout", [20.0] * 10, "expert")
+    policy, feature = (
+        made(
+            tmp_path,
+            "actor_mimic",
+            "breakout",
+            [mean] * 10,
+            f"amn{beta}",
+            actor_mimic={"beta": beta},
+        )
+        for mean, beta in ((10.0, 0.0), (5.0, 0.01))
+    )
+    both = Group("g", tmp_path, ("figure4", "figure5"), (expert, policy, feature))
+    assert [(section.heading, section.rows[0][5]) for section in all_sections(both)] == [
+        ("Appendix D: AMN-policy and its experts", "10"),
+        ("Appendix D: AMN-feature and its experts", "5"),
+    ]
+    # Without the network that it is about there is no table, rather than another's.
+    assert all_sections(Group("g", tmp_path, ("figure5",), (expert, policy))) == []
+
+
 def test_table1_is_the_same_beside_a_baseline(tmp_path):
     expert = made(tmp_path, "dqn", "breakout", [20.0] * 10, "expert")
     student = made(tmp_path, "actor_mimic", "breakout", [10.0] * 10, "amn")

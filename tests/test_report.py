@@ -5,6 +5,7 @@ import csv
 import json
 import re
 from io import StringIO
+from pathlib import Path
 
 import matplotlib.image
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 
 from actormimic import report
 from actormimic.config_files import check_settings, to_yaml
-from actormimic.records import read_runs
+from actormimic.records import Group, read_runs
 
 GAMES = ["pong", "freeway"]
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -231,3 +232,22 @@ def test_pipelines_with_a_baseline_each_have_tables_of_different_names(tmp_path)
     page = report.write_report(folders, tmp_path / "both").read_text()
     headings = re.findall("<h2>(Multitask DQN.*)</h2>", page)
     assert headings == [f"Multitask DQN (appendix C): {name}" for name in ("MDQN", "MCDQN")]
+
+
+def test_pipelines_of_one_name_keep_their_plots_apart(tmp_path):
+    folders = [tmp_path / place for place in ("a/table", "b/table", "b/more-table")]
+    for number, folder in enumerate(folders):
+        make_run(folder / "run", seed=number)
+        (folder / "config.yaml").write_text("task: pipeline\n")
+        (folder / "stages.json").write_text('[{"stage": "amn", "folder": "run"}]')
+    page = report.write_report(folders, tmp_path / "out").read_text()
+    drawn = [path.read_bytes() for path in (tmp_path / "out").glob("*returns.png")]
+    assert len(set(drawn)) == len(drawn) == 3
+    assert f"Runs of {folders[0]} and {folders[1]} and more-table" in page
+
+
+def test_file_prefixes_never_coincide():
+    labels = ["a/b", "a-b", "a-b", "a-b-2"]
+    prefixes = report._file_prefixes([Group(label, Path(), (), ()) for label in labels])
+    assert prefixes == ["a-b-", "a-b-2-", "a-b-3-", "a-b-2-2-"]
+    assert report._file_prefixes([Group("a", Path(), (), ())]) == [""]

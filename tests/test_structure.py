@@ -35,6 +35,7 @@ PYTHON_FLOORS = {
     "config_files": 0,
     "config_yaml": 0,
     "env_arguments": 0,
+    "faults": 0,
     "games": 0,
     "joystick": 0,
     "presets": 0,

@@ -9,12 +9,13 @@ import pytest
 import torch
 from torch import nn
 
-from actormimic.checkpoint import load_weights
+from actormimic.checkpoint import WeightsHeader, load_weights, save_weights
 from actormimic.config import NetworkSettings, RunSettings, resolve
 from actormimic.config_files import load_settings
 from actormimic.expert_training import _training, expert_sources, given_experts
 from actormimic.experts import bundled_games
 from actormimic.games import minimal_actions
+from actormimic.learners.dqn import DqnLearner
 from actormimic.networks import seeded_network
 from actormimic.policy import NetworkPolicy, load
 from actormimic.run import main
@@ -333,6 +334,69 @@ def test_wrong_layers_are_refused(capfd, tmp_path: Path, words, message):
     assert main(words) == 2
     assert message in capfd.readouterr().err
     assert not (tmp_path / "r").exists()
+
+
+def source_network(path: Path, size: str = "nips2013") -> Path:
+    """Weights of an Actor-Mimic network of two games, untrained."""
+    games = ("breakout", "pong")
+    action_sets = tuple(minimal_actions(game) for game in games)
+    network = seeded_network(NetworkSettings(size=size), action_sets, 0)
+    header = WeightsHeader("actor_mimic", games, action_sets, network.description(), {}, 48)
+    save_weights(path, network.state_dict(), header)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["network.size=small"], "conv1.bias has shape (16,); expected (32,) (network.size small)"),
+        (
+            ["network.size=nips2013", "network.conv1_padding=1"],
+            "network.conv1_padding 0; expected 1",
+        ),
+        (["source=bundled"], "'bundled' are experts of a game each; allowed: a weights file"),
+    ],
+)
+def test_wrong_sources_of_transfers_make_no_folder(capfd, tmp_path: Path, words, message):
+    source = source_network(tmp_path / "source.safetensors")
+    words = [f"folder={tmp_path / 'run'}", f"source={source}", *words]
+    assert main(["transfer.yaml", *words]) == 2
+    error = capfd.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("stage", "message"),
+    [
+        ({"config": "transfer.yaml", "network": {"size": "small"}}, "conv1.bias has shape"),
+        ({"config": "evaluate.yaml", "games": ["seaquest"]}, "no seaquest in this network"),
+    ],
+)
+def test_wrong_sources_of_stages_make_no_folder(capfd, tmp_path: Path, stage, message):
+    source = source_network(tmp_path / "source.safetensors")
+    stages = {"a": {**stage, "source": str(source), "folder": str(tmp_path / "a")}}
+    values = {"task": "pipeline", "folder": str(tmp_path / "pipeline"), "stages": stages}
+    (tmp_path / "p.yaml").write_text(json.dumps(values))
+    assert main([str(tmp_path / "p.yaml")]) == 2
+    assert message in capfd.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["p.yaml", "source.safetensors"]
+
+
+def test_a_fault_of_the_program_is_not_told_as_the_user_s(tmp_path: Path, monkeypatch):
+    def broken(*_):
+        raise ValueError("shapes (3,) and (4,) do not fit")
+
+    monkeypatch.setattr(DqnLearner, "update", broken)
+    with pytest.raises(RuntimeError, match="a fault in actormimic: shapes"):
+        run_shipped("expert.yaml", tmp_path / "a", "game=pong", "training.batch=4")
+    monkeypatch.setattr("actormimic.tasks.evaluate", broken)
+    with pytest.raises(RuntimeError, match="a fault in actormimic: shapes"):
+        main(["evaluate.yaml", f"folder={tmp_path / 'b'}", *TEST_EPOCH])
+    monkeypatch.setattr("actormimic.convergence_task.expected_update", broken)
+    with pytest.raises(RuntimeError, match="a fault in actormimic: shapes"):
+        main(["convergence.yaml", f"folder={tmp_path / 'c'}"])
 
 
 def test_a_running_expert_is_stopped_and_saved_by_one_request(tmp_path: Path):

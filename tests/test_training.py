@@ -130,7 +130,7 @@ def test_overlap_changes_what_acts_and_so_the_weights():
 
 def test_the_ring_holds_what_was_played():
     """Stacks sampled from the ring are the very observations that the policy acted on."""
-    run = settings(training={"learn_start": 1000, "agent_steps": 300}, replay={"capacity": 4000})
+    run = settings(training={"learn_start": 296, "agent_steps": 300}, replay={"capacity": 4000})
     learner = make_learner(run)
     seen = {}
     act = learner.policy.act
@@ -159,7 +159,7 @@ def test_lost_lives_are_terminal_only_where_asked():
     ends = {}
     for terminal in (True, False):
         run = settings(
-            training={"learn_start": 5000, "agent_steps": 500},
+            training={"learn_start": 496, "agent_steps": 500},
             environment={"num_envs": 2, "life_loss_terminal": terminal},
             replay={"capacity": 4000},
         )
@@ -174,7 +174,7 @@ def test_lost_lives_are_terminal_only_where_asked():
 
 
 def test_resets_are_no_agent_steps():
-    run = settings(training={"learn_start": 5000, "agent_steps": 700}, replay={"capacity": 4000})
+    run = settings(training={"learn_start": 696, "agent_steps": 700}, replay={"capacity": 4000})
     training = Training(run, make_learner(run))
     iterations = sum(1 for _ in training.steps())
     episodes = len(training.finished[0])
@@ -185,7 +185,7 @@ def test_resets_are_no_agent_steps():
 
 def test_labels_in_the_ring_belong_to_the_sampled_stacks():
     """What the experts said when a state was seen is what they say of the sampled stack."""
-    run = settings("actor_mimic", training={"learn_start": 1000, "agent_steps": 250})
+    run = settings("actor_mimic", training={"learn_start": 246, "agent_steps": 250})
     learner = make_learner(run, beta=0.1)
     training = Training(run, learner)
     for _ in training.steps():
