@@ -1,0 +1,91 @@
+"""What a run starts from, refused where it does not fit before anything is made."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from actormimic.checkpoint import WeightsHeader, save_weights
+from actormimic.config import NetworkSettings
+from actormimic.games import minimal_actions
+from actormimic.networks import seeded_network
+from actormimic.run import main
+
+
+def test_sources_that_are_not_there_are_refused_before_anything_is_made(tmp_path: Path, capfd):
+    for config, override in (
+        ("transfer.yaml", f"source={tmp_path / 'none'}"),
+        ("evaluate.yaml", f"source={tmp_path / 'none'}"),
+        ("amn.yaml", f"experts={{atlantis: {tmp_path / 'none'}}}"),
+    ):
+        assert main([config, f"folder={tmp_path / 'run'}", override]) == 2
+        assert "which does not exist; allowed: a file or folder" in " ".join(
+            capfd.readouterr().err.split()
+        )
+        assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["freeze=[fc2]"], "freeze names fc2, which the small network has not; allowed: conv1, co"),
+        (["reinitialize=[conv4]"], "reinitialize names conv4, which the small network has not; al"),
+        (
+            ["freeze=[conv1, fc1]", "reinitialize=[conv3, fc1]"],
+            "freeze names fc1, which reinitialize names too and would never learn; allowed: layers",
+        ),
+    ],
+)
+def test_wrong_layers_are_refused(capfd, tmp_path: Path, words, message):
+    words = ["transfer.yaml", f"folder={tmp_path / 'r'}", "network.size=small", *words]
+    assert main(words) == 2
+    assert message in capfd.readouterr().err
+    assert not (tmp_path / "r").exists()
+
+
+def source_network(path: Path, size: str = "nips2013") -> Path:
+    """Weights of an Actor-Mimic network of two games, untrained."""
+    games = ("breakout", "pong")
+    action_sets = tuple(minimal_actions(game) for game in games)
+    network = seeded_network(NetworkSettings(size=size), action_sets, 0)
+    header = WeightsHeader("actor_mimic", games, action_sets, network.description(), {}, 48)
+    save_weights(path, network.state_dict(), header)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["network.size=small"], "conv1.bias has shape (16,); expected (32,) (network.size small)"),
+        (
+            ["network.size=nips2013", "network.conv1_padding=1"],
+            "network.conv1_padding 0; expected 1",
+        ),
+        (["source=bundled"], "'bundled' are experts of a game each; allowed: a weights file"),
+    ],
+)
+def test_wrong_sources_of_transfers_make_no_folder(capfd, tmp_path: Path, words, message):
+    source = source_network(tmp_path / "source.safetensors")
+    words = [f"folder={tmp_path / 'run'}", f"source={source}", *words]
+    assert main(["transfer.yaml", *words]) == 2
+    error = capfd.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("stage", "message"),
+    [
+        ({"config": "transfer.yaml", "network": {"size": "small"}}, "conv1.bias has shape"),
+        ({"config": "evaluate.yaml", "games": ["seaquest"]}, "no seaquest in this network"),
+    ],
+)
+def test_wrong_sources_of_stages_make_no_folder(capfd, tmp_path: Path, stage, message):
+    source = source_network(tmp_path / "source.safetensors")
+    stages = {"a": {**stage, "source": str(source), "folder": str(tmp_path / "a")}}
+    values = {"task": "pipeline", "folder": str(tmp_path / "pipeline"), "stages": stages}
+    (tmp_path / "p.yaml").write_text(json.dumps(values))
+    assert main([str(tmp_path / "p.yaml")]) == 2
+    assert message in capfd.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["p.yaml", "source.safetensors"]
