@@ -19,8 +19,9 @@
 #include "ale/common/Log.hpp"
 #include "ale/emucore/Console.hxx"
 #include "ale/emucore/OSystem.hxx"
-#include "ale/emucore/Props.hxx"
 #include "ale/environment/stella_environment.hpp"
+#include "arguments.hpp"
+#include "emulator/paddles.hpp"
 #include "emulator/vcs/processor.hpp"
 
 namespace {
@@ -43,9 +44,7 @@ class Player {
       std::fprintf(stderr, "%s: only ALE's own emulation serves it\n", rom.c_str());
       std::exit(1);
     }
-    const auto& properties = console.properties();
-    paddles_ = properties.get(ale::stella::Controller_Left) == "PADDLES" ||
-               properties.get(ale::stella::Controller_Right) == "PADDLES";
+    paddles_ = actormimic::has_paddles(console.properties());
     media_ = &console.mediaSource();
     system_ = &console.system();
     event_ = ale_.theOSystem->event();
@@ -94,7 +93,8 @@ class Player {
 
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
+  const std::size_t middle = values.size() / 2;
+  return values.size() % 2 != 0 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
 }  // namespace
@@ -104,8 +104,8 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: bench_emulation FRAMES ROUNDS ROM...\n");
     return 2;
   }
+  const int frames = count_of("FRAMES", argv[1]), rounds = count_of("ROUNDS", argv[2]);
   ale::Logger::setMode(ale::Logger::Error);
-  const int frames = std::atoi(argv[1]), rounds = std::atoi(argv[2]);
   for (int i = 3; i < argc; ++i) {
     Player stock(argv[i], false), fast(argv[i], true);
     stock.play(frames / 4);

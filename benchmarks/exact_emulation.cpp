@@ -3,11 +3,11 @@
 //     exact_emulation FRAMES PAIR_FRAMES SEED THREADS ROM...
 //
 // Random actions and paddle strengths, sticky actions, resets in the middle of games, half of them
-// with a mode and a difficulty drawn from those that the game offers, saved states exchanged
-// between the two. After FRAMES frames, PAIR_FRAMES more from a reset into every pair of a mode and
-// a difficulty. Compared are the screen, the RAM, the audio, reward, lives, game over and the
-// frame numbers, and at every 32nd frame the whole state as ALE serializes it, registers and chips
-// included. Prints one JSON object per game.
+// with a mode and a difficulty drawn from those that the game offers, each put back into an older
+// saved state of the other. After FRAMES frames, PAIR_FRAMES more from a reset into every pair of a
+// mode and a difficulty. Compared are the screen, the RAM, the audio, reward, lives, game over and
+// the frame numbers, and at every 32nd frame the whole state as ALE serializes it, registers and
+// chips included. Prints one JSON object per game.
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -15,8 +15,8 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <random>
-#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -25,8 +25,9 @@
 #include "ale/common/Log.hpp"
 #include "ale/emucore/Console.hxx"
 #include "ale/emucore/OSystem.hxx"
-#include "ale/emucore/Props.hxx"
 #include "ale/environment/stella_environment.hpp"
+#include "arguments.hpp"
+#include "emulator/tia_access.hpp"
 #include "emulator/vcs/processor.hpp"
 
 namespace {
@@ -89,7 +90,8 @@ class Duel {
     for (const int end = result_.frames + frames;
          result_.frames < end && result_.difference.empty();) {
       if (stock_->game_over() || random_() % 1500 == 0) (this->*restart)();
-      if (random_() % 700 == 0) exchange();
+      if (random_() % 300 == 0) exchange();
+      if (random_() % 100 == 0) keep_states();
       act();
       if (result_.frames % 32 == 0) compare_states();
     }
@@ -125,12 +127,22 @@ class Duel {
     compare_frame();
   }
 
-  // Each goes on from the other's state.
+  void keep_states() {
+    compare_states();
+    of_stock_ = stock_->cloneState(true);
+    of_fast_ = fast_->cloneState(true);
+  }
+
+  // Each goes back to the state that the other was in some frames ago. Not within a frame, where
+  // ALE would go on drawing out of bounds.
   void exchange() {
-    const ale::ALEState from_stock = stock_->cloneState(true), from_fast = fast_->cloneState(true);
-    stock_->restoreState(from_fast);
-    fast_->restoreState(from_stock);
+    auto& tia = stock_->theOSystem->console().system().tia();
+    if (!of_stock_ || ale::stella::TIADebug::unfinished(tia)) return;
+    stock_->restoreState(*of_fast_);
+    fast_->restoreState(*of_stock_);
     ++result_.exchanges;
+    compare_frame();
+    compare_states();
   }
 
   void compare_frame() {
@@ -157,6 +169,7 @@ class Duel {
 
   std::mt19937 random_;
   std::unique_ptr<ale::ALEInterface> stock_, fast_;
+  std::optional<ale::ALEState> of_stock_, of_fast_;
   ale::ModeVect modes_;
   ale::DifficultyVect difficulties_;
   ale::Action action_ = ale::PLAYER_A_NOOP;
@@ -170,9 +183,10 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: exact_emulation FRAMES PAIR_FRAMES SEED THREADS ROM...\n");
     return 2;
   }
+  const int frames = count_of("FRAMES", argv[1]), pair_frames = count_of("PAIR_FRAMES", argv[2]);
+  const auto seed = static_cast<unsigned>(count_of("SEED", argv[3]));
+  const int thread_count = count_of("THREADS", argv[4]);
   ale::Logger::setMode(ale::Logger::Error);
-  const int frames = std::atoi(argv[1]), pair_frames = std::atoi(argv[2]);
-  const auto seed = static_cast<unsigned>(std::atoi(argv[3]));
   std::atomic<int> next{5};
   std::atomic<int> wrong{0};
   std::mutex printing;
@@ -191,7 +205,7 @@ int main(int argc, char** argv) {
     }
   };
   std::vector<std::thread> threads;
-  for (int t = std::atoi(argv[4]); t > 0; --t) threads.emplace_back(work);
+  for (int t = 0; t < thread_count; ++t) threads.emplace_back(work);
   for (std::thread& thread : threads) thread.join();
   return wrong == 0 ? 0 : 1;
 }

@@ -5,12 +5,12 @@
     python benchmarks/exact_emulation.py build [--games pong ...] [--frames 20000] [--out FILE]
 
 plays each game with random actions and paddle strengths, sticky actions, resets in the middle, half
-of them with a mode and a difficulty drawn from those that it offers, and saved states exchanged
-between the two emulations; then a while from a reset into each pair of a mode and a difficulty that
-it offers (`--pair-frames`). The screen, the RAM, the audio, reward, lives, game over and frame
-numbers have to agree at every frame, and at every 32nd the whole state as ALE serializes it. It
-prints one line per game, then a summary as JSON, and exits with 1 where anything differs or a game
-that ours should serve falls back to ALE's emulation.
+of them with a mode and a difficulty drawn from those that it offers, and each emulation put back
+into an older saved state of the other; then a while from a reset into each pair of a mode and a
+difficulty that it offers (`--pair-frames`). The screen, the RAM, the audio, reward, lives, game
+over and frame numbers have to agree at every frame, and at every 32nd the whole state as ALE
+serializes it. It prints one line per game, then a summary as JSON, and exits with 1 where anything
+differs or a game that ours should serve falls back to ALE's emulation.
 """
 
 from __future__ import annotations

@@ -193,6 +193,7 @@ def test_values_out_of_range_are_refused_and_change_nothing() -> None:
         (rom[0], b"?", "the saved state is of another game"),
         (machine[0] + 3, b"\x80", "damaged: length -"),
         (machine[0] + 4, b"?", "ALE cannot read it"),
+        (noops[1] + 4, struct.pack("<i", 2000000001), "frames of the saved state is 2000000001"),
         (held, struct.pack("<i", 18), "held action of the saved state is 18; allowed: 0 to 17"),
         (held + 4, struct.pack("<f", float("nan")), "held strength of the saved state is nan"),
         (held + 8, b"\x02", "2 is no flag"),
@@ -218,6 +219,36 @@ def test_values_out_of_range_are_refused_and_change_nothing() -> None:
     assert_goes_on_as(env, untouched)
     env.close()
     untouched.close()
+
+
+def test_a_pool_that_cannot_be_brought_back_refuses_to_go_on() -> None:
+    """A console that counts more frames than it may have when it is loaded."""
+    most = 2_000_000_000
+    env = AtariVectorEnv("pong", 2)
+    env.reset(seed=1)
+    body = env.clone_state()[PREFIX.size :]
+    (facts,) = struct.unpack_from("<Q", body)
+    *_, first, second = strings_at(body, 8, 2 * facts + 2)
+
+    def counting(frames: int, place: tuple[int, int]) -> bytes:
+        *_, counters = strings_at(body, place[0], 3)
+        at = counters[0] + 2 * 4  # behind two paddles
+        return sealed(body[:at] + struct.pack("<i", frames) + body[at + 4 :])
+
+    with pytest.raises(ValueError, match=f"damaged: frame number {most + 1}"):
+        env.restore_state(counting(most + 1, first))
+    env.step(noops(env))  # nothing has happened
+    env.restore_state(counting(most, first))
+    env.step(noops(env))
+    with pytest.raises(ValueError, match=r"env 1 \(pong\) of the saved pool: .*frame number -1"):
+        env.restore_state(counting(-1, second))
+    problem = rf"env 0 \(pong\) cannot be brought back .*frame number {most + 4}"
+    for call in (lambda: env.step(noops(env)), env.clone_state):
+        with pytest.raises(RuntimeError, match=problem):
+            call()
+    env.restore_state(sealed(body))
+    env.step(noops(env))
+    env.close()
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ void EnvSettings::check() const {
   require_range("stack_num", stack_num, 1, 1000);
   require_range("noop_max", noop_max, 0, 1000000);
   require_range("noop_min", noop_min, 0, noop_max);
-  require_range("max_num_frames_per_episode", max_episode_frames, 1, 2000000000);
+  require_range("max_num_frames_per_episode", max_episode_frames, 1, kMostFrames);
   // Written this way round so that NaN fails too.
   require(repeat_action_probability >= 0.0f && repeat_action_probability <= 1.0f,
           "repeat_action_probability is ", repeat_action_probability, "; allowed: 0 to 1");
@@ -288,7 +288,7 @@ void AtariEnv::load(StateReader& in) {
   pending_seed_ = in.get<int>();
   require_range("pending seed of the saved state", pending_seed_, -1, kMost);
   elapsed_frames_ = in.get<int>();
-  require_range("frames of the saved state", elapsed_frames_, 0, kMost);
+  require_range("frames of the saved state", elapsed_frames_, 0, kMostFrames);
   lives_ = in.get<int>();
   require_range("lives of the saved state", lives_, 0, kMost);
   reward_ = in.get<int>();

@@ -1,17 +1,21 @@
 #include "emulator/console.hpp"
 
+#include <zlib.h>
+
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
+#include <optional>
+#include <system_error>
 
 #include "ale/common/ColourPalette.hpp"
 #include "ale/common/Log.hpp"
 #include "ale/emucore/MD5.hxx"
+#include "ale/emucore/PropsSet.hxx"
 #include "ale/games/Roms.hpp"
 #include "common/check.hpp"
 #include "emulator/console_impl.hpp"
+#include "emulator/paddles.hpp"
 #include "emulator/vcs/processor.hpp"
 
 namespace actormimic {
@@ -22,12 +26,37 @@ void quiet_ale() {
   [[maybe_unused]] static const bool once = (ale::Logger::setMode(ale::Logger::Error), true);
 }
 
-// The MD5 of a file as ALE computes it; empty where the file cannot be read.
-std::string md5_of(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file.good() || !std::filesystem::is_regular_file(path)) return "";
-  const std::vector<std::uint8_t> image((std::istreambuf_iterator<char>(file)), {});
+// The cartridge in a file as ALE reads it, which unpacks it where it is compressed and takes no
+// more than so many bytes; nothing where the file cannot be read.
+std::optional<std::vector<std::uint8_t>> cartridge_in(const std::string& path) {
+  constexpr unsigned kMostBytes = 512 * 1024;
+  std::error_code none;
+  if (!std::filesystem::is_regular_file(path, none)) return std::nullopt;
+  const gzFile file = gzopen(path.c_str(), "rb");
+  if (file == nullptr) return std::nullopt;
+  std::vector<std::uint8_t> image(kMostBytes);
+  const int size = gzread(file, image.data(), kMostBytes);
+  if (gzclose(file) != Z_OK || size < 0) return std::nullopt;
+  image.resize(static_cast<std::size_t>(size));
+  return image;
+}
+
+std::string md5_of(const std::vector<std::uint8_t>& image) {
   return ale::stella::MD5(image.data(), static_cast<std::uint32_t>(image.size()));
+}
+
+// Whether ALE finds a kind of cartridge for the image.
+bool makes_cartridge(const std::vector<std::uint8_t>& image, const std::string& md5,
+                     const ale::stella::Settings& settings) {
+  ale::stella::Properties properties;
+  ale::stella::PropertiesSet().getMD5(md5, properties);
+  const std::unique_ptr<ale::stella::Cartridge> cartridge(ale::stella::Cartridge::create(
+      image.data(), static_cast<std::uint32_t>(image.size()), properties, settings));
+  if (cartridge == nullptr) return false;
+  // Two kinds it tells by their programs alone, and would read before the first of their banks.
+  const std::string name = cartridge->name();
+  constexpr std::size_t kBankBytes = 2048;
+  return (name != "Cartridge3E" && name != "Cartridge3F") || image.size() % kBankBytes == 0;
 }
 
 template <typename Values>
@@ -54,13 +83,15 @@ Console::Console(const GameChoice& game, float repeat_action_probability, Emulat
   impl_->choice = game;
   impl_->wanted = emulation;
   // ALE ends the process when it cannot load a ROM, so what it would trip over is asked first.
-  impl_->file_md5 = md5_of(game.rom_path);
-  require(!impl_->file_md5.empty(), "ROM file '", game.rom_path, "' cannot be read");
-  require(std::filesystem::file_size(game.rom_path) > 0, "ROM file '", game.rom_path, "' is empty");
-  const std::unique_ptr<ale::RomSettings> known(
-      ale::buildRomRLWrapper(game.rom_path, impl_->file_md5));
+  const auto image = cartridge_in(game.rom_path);
+  require(image.has_value(), "ROM file '", game.rom_path, "' cannot be read");
+  require(!image->empty(), "ROM file '", game.rom_path, "' is empty");
+  impl_->md5 = md5_of(*image);
+  const std::unique_ptr<ale::RomSettings> known(ale::buildRomRLWrapper(game.rom_path, impl_->md5));
   require(known != nullptr, "ROM file '", game.rom_path, "' is not a game that ALE supports");
   impl_->ale = std::make_unique<ale::ALEInterface>();
+  require(makes_cartridge(*image, impl_->md5, impl_->ale->theOSystem->settings()), "ROM file '",
+          game.rom_path, "' with its ", image->size(), " bytes is no cartridge that ALE can load");
   disable_color_averaging(*impl_->ale);
   impl_->ale->setFloat("repeat_action_probability", repeat_action_probability);
   // Back from ALE, because it keeps settings as text and loses digits on the way.
@@ -72,7 +103,8 @@ Console::~Console() = default;
 
 void Console::Impl::load_rom(int seed) {
   // The file may have been replaced since it was last looked at.
-  ensure(md5_of(choice.rom_path) == file_md5, "ROM file '", choice.rom_path,
+  const auto image = cartridge_in(choice.rom_path);
+  ensure(image.has_value() && md5_of(*image) == md5, "ROM file '", choice.rom_path,
          "' has gone or changed since the environment was made");
   system = nullptr;
   ale->setInt("random_seed", seed);
@@ -95,10 +127,8 @@ void Console::Impl::require_loaded() const {
 void Console::Impl::find_parts() {
   osystem = ale->theOSystem.get();
   const auto& properties = osystem->console().properties();
-  const std::string loaded = properties.get(ale::stella::Cartridge_MD5);
-  ensure(md5.empty() || md5 == loaded, "ROM file '", choice.rom_path,
+  ensure(properties.get(ale::stella::Cartridge_MD5) == md5, "ROM file '", choice.rom_path,
          "' changed while it was read");
-  md5 = loaded;
   system = &osystem->console().system();
   tia = &system->tia();
   const bool fast = wanted == Emulation::kFast && vcs::Processor::install_in(*system);
@@ -106,8 +136,7 @@ void Console::Impl::find_parts() {
   media = &osystem->console().mediaSource();
   game = ale->romSettings.get();
   sticky_random = &ale->environment->getEnvironmentRNG();
-  paddles = properties.get(ale::stella::Controller_Left) == "PADDLES" ||
-            properties.get(ale::stella::Controller_Right) == "PADDLES";
+  paddles = has_paddles(properties);
   for (int a = 0; a < kActions; ++a) legal[a] = game->isLegal(static_cast<ale::Action>(a));
   state = ale->environment->getState();
   held_action = ale::PLAYER_A_NOOP;

@@ -14,6 +14,8 @@ namespace actormimic {
 
 inline constexpr int kActions = 18;  // ALE's joystick actions, 0 (no-op) to 17 (down-left-fire)
 inline constexpr int kRamBytes = 128;
+// Frames that a console or an episode may have counted when it is saved and loaded.
+inline constexpr int kMostFrames = 2000000000;
 
 const char* ale_version();  // "0.12.1"
 
@@ -31,9 +33,10 @@ enum class Emulation { kFast, kStock };
 // RAM unless asked. Not thread-safe; different consoles may run in different threads.
 class Console {
  public:
-  // Loads the ROM. Throws std::invalid_argument for a file that is missing or not a supported game
-  // and for a mode or difficulty that the game does not have. A cartridge of a kind that only
-  // ALE's own emulation serves has that, whatever `emulation` says; emulation() tells.
+  // Loads the ROM, which may be compressed by gzip. Throws std::invalid_argument for a file that is
+  // missing, no cartridge or not a supported game and for a mode or difficulty that the game does
+  // not have. A cartridge of a kind that only ALE's own emulation serves has that, whatever
+  // `emulation` says; emulation() tells.
   Console(const GameChoice& game, float repeat_action_probability, Emulation emulation);
   ~Console();
   Console(const Console&) = delete;
@@ -68,10 +71,11 @@ class Console {
 
   std::vector<int> minimal_actions() const;  // ALE's numbers, ascending
 
-  // Everything that later frames depend on, the held sticky action included.
+  // Everything that later frames depend on, the held sticky action included. Throws
+  // std::invalid_argument for a kind of cartridge that no game which comes with ALE has.
   void save(StateWriter& out) const;
-  // Throws std::invalid_argument for a state of another game or a damaged one, which leaves the
-  // console half loaded.
+  // Throws std::invalid_argument for a state of another game, mode or difficulty or a damaged one,
+  // which leaves the console half loaded.
   void load(StateReader& in);
 
  private:

@@ -38,8 +38,7 @@ struct Console::Impl {
   ale::stella::MediaSource* media = nullptr;
   ale::RomSettings* game = nullptr;
   ale::stella::Random* sticky_random = nullptr;
-  std::string file_md5;  // of the ROM file when the console was made
-  std::string md5;       // of the cartridge in it, which may be compressed
+  std::string md5;  // of the cartridge in the ROM file, which may be compressed
   std::array<bool, kActions> legal{};
   bool paddles = false;
   float repeat_probability = 0.0f;

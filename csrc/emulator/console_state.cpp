@@ -2,7 +2,6 @@
 // the TIA stands in its mask tables; two pools would drift apart after a restore.
 #include <algorithm>
 #include <cstring>
-#include <limits>
 #include <stdexcept>
 
 #include "ale/emucore/Cart.hxx"
@@ -19,9 +18,8 @@ namespace stella {
 namespace {
 
 using actormimic::vcs::kLineClocks;
+using actormimic::vcs::kPictureBytes;
 using actormimic::vcs::kPixels;
-
-constexpr std::size_t kPictureBytes = kPixels * 300;
 
 std::int64_t checked(std::int64_t offset, std::size_t size) {
   actormimic::require(0 <= offset && offset < static_cast<std::int64_t>(size),
@@ -129,7 +127,7 @@ void TIADebug::require_possible(const TIA& tia) {
   const std::int64_t row = tia.myFramePointer - tia.myCurrentFrameBuffer -
                            std::clamp<std::int64_t>(kPixels - left, 0, kPixels);
   require_in("pixels between rows", row % kPixels, 0, 0);
-  require_in("row", row / kPixels, 0, static_cast<std::int64_t>(kPictureBytes) / kPixels - lines);
+  require_in("row", row / kPixels, 0, kPictureBytes / kPixels - lines);
 }
 
 }  // namespace stella
@@ -155,6 +153,7 @@ ale::stella::Cartridge& Console::Impl::cartridge() const {
 }
 
 std::string Console::Impl::save_machine() const {
+  require_savable(cartridge().name());
   ale::stella::Serializer out;
   try {
     ensure(system->saveState(md5, out), "ALE could not save its state");
@@ -202,7 +201,11 @@ void Console::Impl::load_counters(const std::string& bytes) {
   require_in("highest paddle", saved.paddle_max, own.paddle_max, own.paddle_max);
   for (const std::int32_t paddle : {saved.left_paddle, saved.right_paddle})
     require_in("paddle", paddle, own.paddle_min, own.paddle_max);
-  require_in("frame number", saved.frame, 0, std::numeric_limits<std::int32_t>::max());
+  require_in("frame number", saved.frame, 0, kMostFrames);
+  require_in("frame number of the episode", saved.episode_frame, 0, saved.frame);
+  // They are the console's for good; a reset would go on with those of the state.
+  require_in("mode", saved.mode, own.mode, own.mode);
+  require_in("difficulty", saved.difficulty, own.difficulty, own.difficulty);
   state = ale::ALEState(bytes);
 }
 

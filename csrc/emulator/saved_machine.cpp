@@ -1,9 +1,12 @@
 #include "emulator/saved_machine.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <random>
 #include <sstream>
+#include <string_view>
 
 #include "ale/emucore/CartDPC.hxx"
 #include "ale/games/supported/MiniatureGolf.hpp"
@@ -29,7 +32,7 @@ const std::string kSlicedCartridge = "CartridgeE0";
 
 // Numbers that a device saves behind its name, from `first` on, and what they may be: lengths,
 // which have one value, banks, and places in a cartridge. The cartridges are those of the games
-// that ALE supports; any other kind of them saves no such number.
+// that ALE supports.
 struct Limits {
   std::string device;
   int first, count;
@@ -48,6 +51,12 @@ const Limits kLimits[] = {
     {"CartridgeDPC", 20, 8, 0, 0x7ff}, {"CartridgeDPC", 28, 1, 8, 8},  // flags
     {"CartridgeDPC", 37, 1, 3, 3},                                     // music modes
 };
+// Cartridges that save nothing but their names.
+constexpr std::string_view kWithoutNumbers[] = {"Cartridge2K", "Cartridge4K", "CartridgeFE"};
+
+// Three clocks each have to fit an int, with room for frames to come. ALE begins to count anew with
+// each frame: a program has to leave one unfinished for 3,000 pictures to come here.
+constexpr std::int32_t kMostCycles = 1 << 29;
 
 std::int32_t number(const std::string& bytes, std::size_t at) {
   require(at <= bytes.size() && bytes.size() - at >= kNumberBytes, "the saved state is cut short");
@@ -67,9 +76,12 @@ std::size_t end_of_text(const std::string& bytes, std::size_t at) {
   return at + kNumberBytes + text(bytes, at).size();
 }
 
-// Behind the MD5, the system's name and its cycle.
+// Behind the MD5 and the system's name its cycle, then its generator.
+std::size_t system_cycle(const std::string& machine) {
+  return end_of_text(machine, end_of_text(machine, 0));
+}
 std::size_t system_generator(const std::string& machine) {
-  return end_of_text(machine, end_of_text(machine, 0)) + kNumberBytes;
+  return system_cycle(machine) + kNumberBytes;
 }
 
 std::string named(const std::string& device) {
@@ -98,8 +110,18 @@ void require_generator(const std::string& text) {
           "the saved state is damaged: its generator cannot be read");
 }
 
+void require_savable(const std::string& cartridge) {
+  const auto is_it = [&cartridge](const auto& name) { return name == cartridge; };
+  require(std::any_of(std::begin(kWithoutNumbers), std::end(kWithoutNumbers), is_it) ||
+              std::any_of(std::begin(kLimits), std::end(kLimits),
+                          [&](const Limits& limits) { return is_it(limits.device); }),
+          "games in a ", cartridge, " have no saved states");
+}
+
 void require_readable_machine(const std::string& machine, const std::string& own,
                               std::size_t sticky_bytes, const std::string& cartridge) {
+  const std::int32_t cycle = number(machine, system_cycle(machine));
+  require(0 <= cycle && cycle <= kMostCycles, "the saved state is damaged: cycle ", cycle);
   require_generator(text(machine, system_generator(machine)));
   const std::size_t chips = end_of_text(machine, system_generator(machine));
   const std::size_t own_chips = end_of_text(own, system_generator(own));

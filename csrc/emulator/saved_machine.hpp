@@ -20,10 +20,14 @@ class Cartridge;
 
 namespace actormimic {
 
+// Throws std::invalid_argument for a kind of cartridge, by ALE's name, whose numbers are not known
+// here and could not be checked. No game that comes with ALE has one.
+void require_savable(const std::string& cartridge);
+
 // `own` is the machine of the console that is to load `machine`, with `sticky_bytes` for the last
 // generator: but for the generators, whose numbers vary in length, both have one layout. Throws
-// std::invalid_argument where they have not, and for a length, a bank or a generator's place that
-// would be followed out of bounds.
+// std::invalid_argument where they have not, and for a length, a bank, a generator's place or a
+// time that would be followed out of bounds.
 void require_readable_machine(const std::string& machine, const std::string& own,
                               std::size_t sticky_bytes, const std::string& cartridge);
 

@@ -83,6 +83,8 @@ class Pool {
   // Goes back to there. Needs wait_idle() before it. Takes all batches away from the pool; with
   // outstanding() results it needs add_batches(). Throws std::invalid_argument, with nothing
   // changed, for bytes that are damaged or of a pool with other settings; see state_header.hpp.
+  // Should environments that were loaded already not go back to what they were, every call but
+  // reset() and restore_state() throws std::runtime_error from then on.
   void restore_state(const char* bytes, std::size_t size);
 
   // Results that recv() has not returned yet.

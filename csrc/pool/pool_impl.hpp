@@ -44,6 +44,7 @@ struct Pool::Impl {
   void check_action(int env, std::int64_t action, float strength) const;
   void check_reset(const int* env_ids, std::size_t count) const;
   void require_working() const;
+  void bring_back(const std::vector<std::string>& before, int last);
   void require_idle(const char* what) const;        // no task under way
   void require_no_results(const char* what) const;  // and none to receive
   std::string name_of(int env) const;               // "env 3 (pong)"

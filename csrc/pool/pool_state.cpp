@@ -55,6 +55,19 @@ void check_under_way(bool answerable, const std::vector<int>& received,
 
 }  // namespace
 
+// The environments up to `last` as they were. Where that fails, they are neither what they were nor
+// what was to be restored, and the pool refuses to go on with them.
+void Pool::Impl::bring_back(const std::vector<std::string>& before, int last) {
+  for (int env = 0; env <= last; ++env) {
+    try {
+      load(*envs[env], before[env]);
+    } catch (const std::exception& problem) {
+      error = detail::join(
+          name_of(env), " cannot be brought back after restore_state() failed: ", problem.what());
+    }
+  }
+}
+
 std::string Pool::clone_state() {
   Impl& p = open();
   std::lock_guard<std::mutex> lock(p.mutex);
@@ -95,7 +108,7 @@ void Pool::restore_state(const char* bytes, std::size_t size) {
     try {
       load(*p.envs[i], states[i]);
     } catch (const std::exception& problem) {
-      for (int k = 0; k <= i; ++k) load(*p.envs[k], before[k]);
+      p.bring_back(before, i);
       throw std::invalid_argument(
           detail::join(p.name_of(i), " of the saved pool: ", problem.what()));
     }

@@ -11,9 +11,9 @@
 #include "ale/emucore/M6502Low.hxx"
 #include "ale/emucore/MediaSrc.hxx"
 #include "ale/emucore/OSystem.hxx"
-#include "ale/emucore/Props.hxx"
 #include "ale/emucore/Serializer.hxx"
 #include "check.hpp"
+#include "emulator/paddles.hpp"
 #include "emulator/tia_access.hpp"
 
 // A game in ALE, with every part that ALE hides from its users.
@@ -26,14 +26,9 @@ struct Machine {
     ale->loadROM(rom);
     console = &ale->theOSystem->console();
     system = &console->system();
-    const auto& properties = console->properties();
-    paddles = properties.get(ale::stella::Controller_Left) == "PADDLES" ||
-              properties.get(ale::stella::Controller_Right) == "PADDLES";
+    paddles = actormimic::has_paddles(console->properties());
     keys = ale->environment->getState();
   }
-
-  // A cartridge that watches writes to the TIA stands before it.
-  bool sees_every_write() { return system->getPageAccess(0).device == &system->tia(); }
 
   // The system owns it from here on.
   void use(ale::stella::M6502* ours) {
@@ -94,13 +89,6 @@ struct SavedState {
   std::string machine;
   std::string pictures;
 };
-
-// Saved states go both ways at once, because a cartridge may save itself rounded.
-inline void exchange_states(Machine& a, Machine& b) {
-  const SavedState of_a(a), of_b(b);
-  of_a.load(b);
-  of_b.load(a);
-}
 
 inline std::string rom_path(const std::string& name) {
   return std::string(ACTORMIMIC_TEST_ROMS) + "/" + name + ".bin";

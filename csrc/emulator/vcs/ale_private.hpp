@@ -1,12 +1,8 @@
-// Ways to ALE's private members, declared where ACTORMIMIC_REVEAL names them. An explicit
-// instantiation may name a private member; the friend function that it defines then hands the
-// member's pointer to everybody.
+// Ways to ALE's private members. An explicit instantiation may name a private member; the friend
+// function that it defines then hands the member's pointer to the rest of the file.
+//
+// A program may hold an explicit instantiation once, so ACTORMIMIC_REVEAL stands in .cpp files.
 #pragma once
-
-#include <cstdint>
-
-#include "ale/emucore/M6532.hxx"
-#include "ale/emucore/System.hxx"
 
 namespace actormimic::vcs {
 
@@ -21,12 +17,5 @@ struct Reveal {
     friend constexpr Type reveal(Name);                    \
   };                                                       \
   template struct Reveal<Name, &ale::Class::Member>;
-
-ACTORMIMIC_REVEAL(DataBus, stella::System, myDataBusState, std::uint8_t)
-ACTORMIMIC_REVEAL(Timer, stella::M6532, myTimer, std::uint32_t)
-ACTORMIMIC_REVEAL(TimerShift, stella::M6532, myIntervalShift, std::uint32_t)
-ACTORMIMIC_REVEAL(TimerSetCycle, stella::M6532, myCyclesWhenTimerSet, int)
-ACTORMIMIC_REVEAL(InterruptResetCycle, stella::M6532, myCyclesWhenInterruptReset, int)
-ACTORMIMIC_REVEAL(ReadAfterInterrupt, stella::M6532, myTimerReadAfterInterrupt, bool)
 
 }  // namespace actormimic::vcs

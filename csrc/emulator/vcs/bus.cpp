@@ -1,10 +1,11 @@
 #include "emulator/vcs/bus.hpp"
 
 #include "ale/emucore/TIA.hxx"
-
 #include "emulator/vcs/ale_private.hpp"
 
 namespace actormimic::vcs {
+
+ACTORMIMIC_REVEAL(DataBus, stella::System, myDataBusState, std::uint8_t)
 
 Bus::Bus(ale::stella::System& system)
     : system_(system),

@@ -55,16 +55,16 @@ Seam:
   goto* kHandlers[static_cast<std::size_t>(
       program.handler_at(static_cast<std::size_t>(cpu.next - cpu.code)))];
 
-PollTimerSign:
+PollTimerSign:  // reads happen after 4 cycles
   if (bus.riot().ticks_left(cpu.cycle() + 4) >= 0x80) goto poll;
 PollTimer:
-  cpu.skip_rounds(bus.riot().last_cycle_with(1), limit);
+  cpu.skip_rounds(bus.riot().cycles_with(1, cpu.cycle() + 4), limit);
   goto poll;
 PollTimerHigh:
-  cpu.skip_rounds(bus.riot().last_cycle_with(0x80), limit);
+  cpu.skip_rounds(bus.riot().cycles_with(0x80, cpu.cycle() + 4), limit);
   goto poll;
 PollTimerFlag:
-  cpu.skip_rounds(bus.riot().last_cycle_with(0), limit);
+  cpu.skip_rounds(bus.riot().cycles_with(0, cpu.cycle() + 4), limit);
 poll:
   goto* kHandlers[static_cast<std::size_t>(
       program.handler_at(static_cast<std::size_t>(cpu.next - cpu.code)))];

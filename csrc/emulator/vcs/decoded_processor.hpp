@@ -85,10 +85,9 @@ struct DecodedProcessor : Instructions {
     constexpr unsigned kPageBytes = Bus::kPageMask + 1;
     return program.offset_of(page(here)) + kPageBytes == program.offset_of(page(here + kPageBytes));
   }
-  // Goes on to the last round of a polling loop whose read comes no later than `last`, the loop
-  // being 7 cycles and 2 instructions, and its reads happening after 4 cycles.
-  void skip_rounds(std::int32_t last, std::uint32_t limit) {
-    const std::int32_t left = last - static_cast<std::int32_t>(cycle() + 4);
+  // Goes on to the last round of a polling loop whose read comes no later than `left` cycles after
+  // this round's, the loop being 7 cycles and 2 instructions.
+  void skip_rounds(std::int64_t left, std::uint32_t limit) {
     if (left < 7) return;
     const std::uint32_t rounds =
         std::min(static_cast<std::uint32_t>(left) / 7, (limit - std::min(executed(), limit)) / 2);

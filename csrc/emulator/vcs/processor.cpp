@@ -13,17 +13,16 @@ using ale::stella::Cartridge;
 using ale::stella::M6502Low;
 using ale::stella::System;
 
-// Other kinds may keep RAM in what they call their image, or do more than show it.
+// The kinds that games which come with ALE have. Others may keep RAM in what they call their image,
+// or do more than show it.
 constexpr RomLayout kLayouts[] = {
     {"Cartridge2K", 0x800, 1, 0, 0, false},
     {"Cartridge4K", 0x1000, 1, 0, 0, false},
-    {"CartridgeF4", 0x1000, 0xff4, 0xffb, 0, false},
     {"CartridgeF6", 0x1000, 0xff6, 0xff9, 0, false},
     {"CartridgeF6SC", 0x1000, 0xff6, 0xff9, 0, false},
     {"CartridgeF8", 0x1000, 0xff8, 0xff9, 0, false},
     {"CartridgeF8SC", 0x1000, 0xff8, 0xff9, 0, false},
     {"CartridgeE0", 0x400, 0xfe0, 0xff7, 0, false},
-    {"CartridgeE7", 0x800, 0xfe0, 0xfeb, 0, false},
     {"CartridgeFE", 0x1000, 1, 0, 0, true},
     // Every access to its last page moves its random numbers on.
     {"CartridgeDPC", 0x1000, 0xfc0, 0xfff, 0x80, false},

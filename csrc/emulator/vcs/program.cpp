@@ -1,6 +1,7 @@
 #include "emulator/vcs/program.hpp"
 
 #include <array>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <string>
@@ -44,16 +45,26 @@ constexpr std::size_t kNoOffset = ~std::size_t{0};
 
 Program::Program(const std::uint8_t* rom, std::size_t size, const RomLayout& layout)
     : rom_(rom), size_(size), layout_(layout) {
-  // What consoles have decoded and at least one of them still holds, by cartridge and ROM.
+  // What consoles have decoded and at least one of them still holds, by cartridge and ROM. A
+  // console that is switched on anew has let go of it before; decoding takes far less than those
+  // frames.
   using Key = std::pair<std::string, std::string>;
   static std::mutex mutex;
   static std::map<Key, std::weak_ptr<const std::vector<Decoded>>> decoded;
   const Key key{layout.cartridge, {reinterpret_cast<const char*>(rom), size}};
-  const std::lock_guard<std::mutex> lock(mutex);
-  code_ = decoded[key].lock();
+  {
+    const std::lock_guard<std::mutex> lock(mutex);
+    const auto found = decoded.find(key);
+    if (found != decoded.end()) code_ = found->second.lock();
+  }
   if (code_ != nullptr) return;
-  code_ = std::make_shared<const std::vector<Decoded>>(decode());
-  decoded[key] = code_;
+  auto code = std::make_shared<const std::vector<Decoded>>(decode());
+  const std::lock_guard<std::mutex> lock(mutex);
+  for (auto entry = decoded.begin(); entry != decoded.end();)
+    entry = entry->second.expired() ? decoded.erase(entry) : std::next(entry);
+  std::weak_ptr<const std::vector<Decoded>>& shared = decoded[key];
+  code_ = shared.lock();  // another thread may have been as quick
+  if (code_ == nullptr) shared = code_ = std::move(code);
 }
 
 std::vector<Decoded> Program::decode() const {

@@ -39,7 +39,7 @@ class Tia {
   // halts only in a read; that is for the processor to know.)
   void poke(std::uint16_t address, std::uint8_t value, std::uint32_t& cycle) {
     const int reg = address & 0x3f;
-    reach(clock_of(cycle) + delay(reg, cycle));
+    reach(clock_of(cycle, delay(reg, cycle)));
     if (static_cast<std::int32_t>(cycle) >= attention_) attend(cycle);
     // Much of what programs write is there already, and much of the rest waits for a line's end.
     if (rewrite_[reg] == value) return;
@@ -90,7 +90,15 @@ class Tia {
     if (reached_ > nothing_until_) draw_due();
   }
 
-  static int clock_of(std::uint32_t cycle) { return static_cast<int>(cycle * 3); }
+  static int clock_of(std::uint32_t cycle, int delay = 0) {
+    return static_cast<int>(cycle * 3 + static_cast<std::uint32_t>(delay));
+  }
+  // Clocks since the last HMOVE. Each frame without one moves that further back, after ten minutes
+  // past what an integer holds.
+  int since_motion(int clock) const {
+    return static_cast<int>(static_cast<std::uint32_t>(clock) -
+                            static_cast<std::uint32_t>(motion_clock_));
+  }
   int delay(int reg, std::uint32_t cycle) const {
     return kWriteDelay[(cycle - start_cycle_) & 3][reg];
   }

@@ -7,8 +7,6 @@
 namespace actormimic::vcs {
 namespace {
 
-constexpr int kPictureBytes = kPixels * 300;
-
 // Score mode gives each half of the playfield a player's color. Priority switches that off, unless
 // nothing but the playfield shows.
 bool scores(const Scene& scene) {

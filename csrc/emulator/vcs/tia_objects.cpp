@@ -154,7 +154,7 @@ void Tia::motion(int reg, std::uint8_t value, int clock) {
     default:
       // Changed while HMOVE is still counting, this value never matches the counter and missile 0
       // gets extra clocks on every line: the star field of Cosmic Ark.
-      if (clock == motion_clock_ + 21 * 3 && missile_[0].motion == 7 && motion == 6) {
+      if (since_motion(clock) == 21 * 3 && missile_[0].motion == 7 && motion == 6) {
         draw();
         star_field_ = true;
         star_counter_ = 0;
@@ -181,7 +181,7 @@ void Tia::reset_player(int n, std::uint32_t cycle) {
   const Meets meets =
       kResetTable.meets[player.nusiz & 7][distance < 0 ? distance + kPixels : distance];
   // A copy that is being shown is shown to its end.
-  if (meets == Meets::kGraphics) reach(clock_of(cycle) + kLongestDelay);
+  if (meets == Meets::kGraphics) reach(clock_of(cycle, kLongestDelay));
   const bool without_first = meets != Meets::kStart;
   const MaskPlace place = place_at(player_shape(player.nusiz, without_first), position);
   // The end of a line that is due would bring back the first copy, so it must come before.
@@ -196,24 +196,24 @@ void Tia::reset_player(int n, std::uint32_t cycle) {
 
 void Tia::reset_missile(int n, std::uint32_t cycle) {
   const int clock = static_cast<int>(3 * cycle_of_line(cycle));
-  const int since_motion = clock_of(cycle) - motion_clock_;
+  const int since = since_motion(clock_of(cycle));
   std::int16_t position = reset_position(clock, 4, 2);
   // A strobe while HMOVE still counts: ALE's list of special cases, made for games that need them
   // (Dolphin; Pitfall II) and kept for exactness.
-  if (n == 0 && since_motion == 20 * 3 && clock == 69) position = 8;
-  if (n == 1 && since_motion == 3 * 3 && clock == 18) position = 3;
+  if (n == 0 && since == 20 * 3 && clock == 69) position = 8;
+  if (n == 1 && since == 3 * 3 && clock == 18) position = 3;
   place_missile(n, position);
 }
 
 void Tia::reset_ball(std::uint32_t cycle) {
   const int clock = static_cast<int>(3 * cycle_of_line(cycle));
-  const int since_motion = clock_of(cycle) - motion_clock_;
+  const int since = since_motion(clock_of(cycle));
   int position = reset_position(clock, 4, 2);
   // The same list for the ball (Escape from the Mindmaster; Decathlon; Robot Tank; Hole Hunter).
-  if (since_motion == 18 * 3 && (clock == 60 || clock == 69)) position = 10;
-  if (since_motion == 3 * 3 && clock == 18) position = 3;
-  if (since_motion == 7 * 3 && clock == 30) position = 6;
-  if (since_motion == 6 * 3 && clock == 27) position = 5;
+  if (since == 18 * 3 && (clock == 60 || clock == 69)) position = 10;
+  if (since == 3 * 3 && clock == 18) position = 3;
+  if (since == 7 * 3 && clock == 30) position = 6;
+  if (since == 6 * 3 && clock == 27) position = 5;
   place_ball(position);
 }
 

@@ -14,6 +14,8 @@ inline constexpr int kBlankClocks = 68;
 inline constexpr int kPixels = 160;
 inline constexpr int kLineClocks = kBlankClocks + kPixels;
 inline constexpr int kLineCycles = kLineClocks / 3;
+// Of ALE's pictures, which have room for more lines than any television shows.
+inline constexpr int kPictureBytes = kPixels * 300;
 
 // HMOVE in a line's last cycle, or up to this one, falls into the blank and lengthens it.
 inline constexpr int kLastBlankCycle = 20;
