@@ -180,7 +180,10 @@ def recipe(settings: DqnRun | TransferRun, agent_steps: int) -> str:
         start = [f"game={settings.games[0]}"]
         if own.get("preset") != settings.preset:
             start.append(f"preset={_yaml(settings.preset)}")
-        base = flat_values(plain_values(load_settings(config, start)))
+        try:
+            base = flat_values(plain_values(load_settings(config, start)))
+        except ValueError:
+            continue  # what the config is meant for does not go with that preset
         changes = [
             f"{key}={_yaml(value)}"
             for key, value in wanted.items()
