@@ -208,8 +208,8 @@ def test_the_shortest_recipe_is_found():
         ("expert.yaml", "game=boxing", "preset=null"),
     ):
         settings = load_settings(config, [*overrides, "name=x", "folder=/y", "seed=4"])
-        found = bundle.recipe(settings, 1234)
-        assert_recipe_gives(found, settings, 1234)
+        found = bundle.recipe(settings, 123_456)
+        assert_recipe_gives(found, settings, 123_456)
         assert shlex.split(found)[3] == config
         assert len(shlex.split(found)) == 4 + len(overrides) + 2
 
