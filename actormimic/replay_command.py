@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 import time
@@ -34,6 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="with --inspect: watch for so long and tell how fast the ring grows",
     )
     options = parser.parse_args(arguments)
+    if options.interval != 0 and options.inspect is None:
+        parser.error("--interval goes with --inspect alone")
+    if not 0 <= options.interval < math.inf:
+        parser.error(f"--interval is {options.interval}; allowed: seconds, at least 0")
     try:
         if options.list:
             for name in list_rings():
@@ -57,7 +62,7 @@ def _summary(name: str) -> str:
                 f"{len(ring)} valid rows of {ring.capacity}"
             )
     except (OSError, RuntimeError) as error:
-        return f"{name}\t{error}"
+        return f"{name}\t{getattr(error, 'strerror', None) or error}"
 
 
 def _inspect(place: str, interval: float) -> None:

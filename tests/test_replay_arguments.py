@@ -1,5 +1,7 @@
 """What the ring is given: arrays of any layout are taken as they are, and mistakes refused."""
 
+import pickle
+
 import numpy as np
 import pytest
 from test_replay import FRAME, fill, small_ring
@@ -146,3 +148,32 @@ def test_bad_requests_are_refused(arguments, error, message):
 def test_rings_that_cannot_be_are_refused(arguments, error, message):
     with pytest.raises(error, match=message):
         ReplayRing(**{"capacity": 64, "lanes": 2, "frame_shape": FRAME, **arguments})
+
+
+def test_frames_that_came_through_pickle_are_frames():
+    # As over a queue between processes: their dtype is equal to uint8 and another object.
+    frames = np.arange(2 * FRAME[0] * FRAME[1], dtype=np.uint8).reshape(2, *FRAME)
+    sent = pickle.loads(pickle.dumps(frames))
+    assert sent.dtype is not frames.dtype
+    rings = [small_ring(), small_ring()]
+    for ring, given in zip(rings, (frames, sent), strict=True):
+        for _ in range(3):
+            ring.append(given, [1, 2], [0.0, 1.0], [False, False])
+    expected, found = (ring.sample(16, seed=3) for ring in rings)
+    assert all(np.array_equal(found[name], expected[name]) for name in expected)
+
+
+def test_arrays_that_only_the_call_holds_are_written_to():
+    class Fresh(dict):
+        """Gives another array at each look-up; nobody else keeps it."""
+
+        made = 0
+
+        def __getitem__(self, key):
+            type(self).made += 1
+            return np.empty(1 << 16, np.int64)[: 1 << 16]
+
+    ring = small_ring()
+    fill(ring, 40)
+    ring.sample(1 << 16, fields=["index"], out=Fresh(index=None))
+    assert Fresh.made > 0

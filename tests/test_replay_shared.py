@@ -341,3 +341,18 @@ def test_the_inspector_takes_a_file_and_shows_rates(tmp_path, capsys):
     rate = [line for line in capsys.readouterr().out.splitlines() if "rows/s" in line]
     assert len(rate) == 1
     assert float(rate[0].split()[0].replace(",", "")) > 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--list", "--interval", "5"], "--interval goes with --inspect alone"),
+        (["--inspect", "x", "--interval", "-1"], "--interval is -1.0; allowed: seconds, at least"),
+        (["--inspect", "x", "--interval", "nan"], "--interval is nan; allowed: seconds, at least"),
+    ],
+)
+def test_intervals_that_mean_nothing_are_refused(words, message, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err

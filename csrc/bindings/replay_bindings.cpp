@@ -106,7 +106,8 @@ class Ring {
     const auto& [frames_object, actions_object, rewards_object, terminals_object] = row;
     py::array frames = py::array::ensure(frames_object);
     if (!frames) throw py::error_already_set();
-    if (!frames.dtype().is(py::dtype::of<std::uint8_t>()))
+    // Not always the same object: an unpickled array brings a dtype of its own.
+    if (!frames.dtype().equal(py::dtype::of<std::uint8_t>()))
       throw py::type_error("frames has dtype " + text(frames.dtype()) + "; allowed: uint8");
     require(frames.ndim() >= 1, "frames has 0 dimensions");
     const py::ssize_t count = frames.shape(0);
@@ -167,12 +168,14 @@ class Ring {
     const WantedFields wanted = wanted_fields(known, fields, out);
     py::dict result = out.is_none() ? py::dict() : py::reinterpret_borrow<py::dict>(out);
     std::array<std::byte*, kMaxSampleFields> pointers{};
+    std::array<py::object, kMaxSampleFields> kept;  // whatever becomes of `out` meanwhile
     for (std::size_t i = 0; i < known.size(); ++i) {
       if (!wanted[i]) continue;
       const Field& field = known[i];
       if (out.is_none()) result[field.key] = py::array(field.dtype, batch_shape(field, batch));
       py::array array = out_array(field, result[field.key], batch, request.format);
       pointers[i] = static_cast<std::byte*>(array.mutable_data());
+      kept[i] = std::move(array);
     }
     replay::SampleFields& to = request.out;
     to.obs = pointers[0];

@@ -173,7 +173,8 @@ void ReplayRing::settle(std::int64_t lane, std::uint64_t rows) {
     if (head > 0 && queues_[element(lane, head - 1)].load(std::memory_order_relaxed) >= row) return;
     meta.flags |= kValid;
     set_meta(lane, row, meta, std::memory_order_release);
-    queues_[element(lane, head)].store(row, std::memory_order_relaxed);
+    // Released itself: a reader may find it in a slot that it knew of before this entry was there.
+    queues_[element(lane, head)].store(row, std::memory_order_release);
     control.valid_head.store(head + 1, std::memory_order_release);
   };
   const RowMeta last = meta(lane, rows - 1);

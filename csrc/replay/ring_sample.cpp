@@ -71,7 +71,7 @@ void ReplayRing::sample(const SampleRequest& request) const {
     __builtin_prefetch(&queues_[element(draws[i].lane, draws[i].entry)]);
   }
   const auto look_up = [this](Draw& draw) {
-    draw.row = queues_[element(draw.lane, draw.entry)].load(std::memory_order_relaxed);
+    draw.row = queues_[element(draw.lane, draw.entry)].load(std::memory_order_acquire);
   };
   for (Draw& draw : draws) {
     look_up(draw);
