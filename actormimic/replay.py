@@ -283,7 +283,8 @@ class ReplayRing:
         """Makes content and cursors equal to those saved; the ring must have the same shape.
 
         To resume: make the ring as before, then load. No other thread or process may use the ring
-        meanwhile. Histories go on where they stood: the next row of a lane continues the last one.
+        meanwhile, and where the process is killed meanwhile the ring has to be loaded again.
+        Histories go on where they stood: the next row of a lane continues the last one.
 
         Raises:
             OSError: the file cannot be read.

@@ -55,6 +55,11 @@ GOOD = {
         ({"frames": np.ones((2, 2, 2), np.uint8)}, ValueError, r"frames has shape \(2, 2, 2\)"),
         ({"frames": np.uint8(1)}, ValueError, "frames has 0 dimensions"),
         ({"actions": [0.0, 1.0]}, TypeError, "actions has dtype float64; allowed: integers"),
+        (
+            {"actions": np.array([0, 2**64 - 1], np.uint64)},
+            ValueError,
+            "actions holds 18446744073709551615; allowed: at most",
+        ),
         ({"actions": [0, -2]}, ValueError, r"actions\[1\] is -2; allowed: -1 to 32767"),
         ({"actions": [0, 32768]}, ValueError, r"actions\[1\] is 32768"),
         ({"actions": [0]}, ValueError, r"actions has shape \(1,\); allowed: \(2,\)"),

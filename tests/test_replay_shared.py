@@ -1,6 +1,7 @@
 import json
 import os
 import pickle
+import resource
 import stat
 import struct
 import subprocess
@@ -341,6 +342,25 @@ def test_the_inspector_takes_a_file_and_shows_rates(tmp_path, capsys):
     rate = [line for line in capsys.readouterr().out.splitlines() if "rows/s" in line]
     assert len(rate) == 1
     assert float(rate[0].split()[0].replace(",", "")) > 0
+
+
+def test_a_writer_that_runs_keeps_its_lane_where_proc_cannot_be_read(name):
+    """With no descriptor left, whether the holder still runs is asked of the system otherwise."""
+    ring = small_ring(name=name)
+    fill(ring, 3)
+    parent = os.getppid()
+    started = Path(f"/proc/{parent}/stat").read_text().rpartition(")")[2].split()[19]
+    holder = (int(started) & 0xFFFFFFFF) << 32 | parent
+    change(file_of({"name": name}), 4096 + 5 * 8, struct.pack("<Q", holder))  # lane 0's writer
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+    try:
+        with pytest.raises(RuntimeError, match=f"lane 0 is being written by process {parent}"):
+            fill(ring, 1, lanes=[0])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    with pytest.raises(RuntimeError, match=f"lane 0 is being written by process {parent}"):
+        fill(ring, 1, lanes=[0])
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "common/check.hpp"
@@ -54,7 +55,15 @@ Vector<T> vector_argument(const char* name, const py::object& object, const char
   // An empty list is a float array to numpy.
   if (array.size() > 0) check_kind(name, array, kinds, allowed);
   require(array.ndim() == 1, name, " has ", array.ndim(), " dimensions; allowed: 1");
-  return Vector<T>(array);
+  Vector<T> values(array);
+  if constexpr (std::is_same_v<T, std::int64_t>) {
+    // What int64 cannot hold has wrapped to below 0.
+    if (array.dtype().kind() == 'u' && array.itemsize() == 8)
+      for (py::ssize_t i = 0; i < values.size(); ++i)
+        require(values.data()[i] >= 0, name, " holds ",
+                static_cast<std::uint64_t>(values.data()[i]), "; allowed: at most 2^63 - 1");
+  }
+  return values;
 }
 
 inline Vector<std::int64_t> integers(const char* name, const py::object& object) {

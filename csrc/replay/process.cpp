@@ -1,21 +1,28 @@
 #include "replay/process.hpp"
 
+#include <signal.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <optional>
 
 namespace actormimic::replay {
 
 namespace {
 
-// The name of process `number` from /proc/<number>/stat, or 0 if it has ended.
-std::uint64_t name_of(int number) {
+// The name of process `number` from /proc/<number>/stat, 0 if it has ended, nothing where that
+// cannot be told: without /proc, or with no descriptor left to read it.
+std::optional<std::uint64_t> name_of(int number) {
   char path[32];
   std::snprintf(path, sizeof path, "/proc/%d/stat", number);
   std::FILE* file = std::fopen(path, "r");
-  if (file == nullptr) return 0;
+  if (file == nullptr) {
+    if (errno == ENOENT && ::access("/proc/self/stat", F_OK) == 0) return 0;
+    return std::nullopt;
+  }
   char text[1024];
   const std::size_t length = std::fread(text, 1, sizeof text - 1, file);
   std::fclose(file);
@@ -41,8 +48,8 @@ std::uint64_t this_process() {
   const int number = static_cast<int>(::getpid());
   std::uint64_t name = cached.load(std::memory_order_relaxed);
   if (process_number(name) != number) {
-    name = name_of(number);
-    // Without /proc the number alone has to do.
+    // Where it cannot be told the number alone has to do.
+    name = name_of(number).value_or(0);
     if (name == 0) name = static_cast<std::uint32_t>(number);
     cached.store(name, std::memory_order_relaxed);
   }
@@ -50,7 +57,13 @@ std::uint64_t this_process() {
 }
 
 bool is_running(std::uint64_t process) {
-  return process != 0 && name_of(process_number(process)) == process;
+  if (process == 0) return false;
+  const int number = process_number(process);
+  const std::optional<std::uint64_t> name = name_of(number);
+  // A process that may be running keeps what is its own: two writers would mix their rows.
+  if (!name) return ::kill(number, 0) == 0 || errno == EPERM;
+  const bool number_alone = process >> 32 == 0;
+  return number_alone ? *name != 0 : *name == process;
 }
 
 }  // namespace actormimic::replay

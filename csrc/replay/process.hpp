@@ -9,7 +9,9 @@ namespace actormimic::replay {
 // since boot) in the high ones. Never 0. Correct after a fork; thread-safe.
 std::uint64_t this_process();
 
-// Whether the process that `this_process` named still runs; a zombie does not.
+// Whether the process that `this_process` named still runs; a zombie does not. Processes that share
+// a ring have to see each other's numbers: in another PID namespace the answer is that of a
+// stranger.
 bool is_running(std::uint64_t process);
 
 // The process number within such a name.

@@ -94,7 +94,8 @@ class ReplayRing {
 
   // Makes content and cursors equal to those saved. A file that is truncated, damaged in its
   // index, or of another shape throws std::runtime_error or std::invalid_argument and leaves the
-  // ring as it was; damage within the content, seen only while it streams in, leaves it empty.
+  // ring as it was; damage within the content, seen only while it streams in, leaves it empty. A
+  // process that is killed meanwhile leaves a ring that has to be loaded again.
   void load(const std::string& path);
 
   std::int64_t valid_rows() const;
