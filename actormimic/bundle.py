@@ -13,15 +13,14 @@ import hashlib
 import json
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-import yaml
 
 from actormimic.cards import (
     CURVES_NAME,
@@ -38,17 +37,17 @@ from actormimic.cards import (
     write_card,
 )
 from actormimic.checkpoint import WeightsHeader, load_weights, save_weights
-from actormimic.config import DqnRun, EvaluationSettings, OneGameSettings, TransferRun
+from actormimic.command_line import Parser, Say
+from actormimic.config import DqnRun, OneGameSettings, TransferRun
 from actormimic.config_files import check_settings, load_settings, plain_values
-from actormimic.config_yaml import SHIPPED, flat_values, read_config, shipped_configs
+from actormimic.config_yaml import SHIPPED, flat_values, one_line_yaml, read_config, shipped_configs
 from actormimic.devices import choose_device, machine_in_words
 from actormimic.evaluation import GameScore, epoch_in_words, evaluate
 from actormimic.experts import BUNDLED, ExpertsPolicy, load
 from actormimic.metrics import read_metrics
 from actormimic.plots import Curves, draw_returns
 from actormimic.policy import Policy, RandomPolicy, weights_path
-
-Say = Callable[[str], None]
+from actormimic.sections import EvaluationSettings
 
 _EPSILON = 0.05  # the paper's, for every test epoch
 _CURVE_POINTS = 100
@@ -160,7 +159,9 @@ def write_index(out: Path) -> None:
     ]
     means = {card.game: card.evaluation.expert.mean for card in cards}
     random = {card.game: card.evaluation.random.mean for card in cards}
-    draw_returns(out / CURVES_NAME, [Curves("experts", lines, means, random)])
+    curves = Curves("experts", lines, means, random)
+    # The shortest training is a ninth of the longest: on one axis nothing of it would be seen.
+    draw_returns(out / CURVES_NAME, [curves], one_length=False)
 
 
 def recipe(settings: DqnRun | TransferRun, agent_steps: int) -> str:
@@ -179,23 +180,19 @@ def recipe(settings: DqnRun | TransferRun, agent_steps: int) -> str:
             continue
         start = [f"game={settings.games[0]}"]
         if own.get("preset") != settings.preset:
-            start.append(f"preset={_yaml(settings.preset)}")
+            start.append(f"preset={one_line_yaml(settings.preset)}")
         try:
             base = flat_values(plain_values(load_settings(config, start)))
         except ValueError:
             continue  # what the config is meant for does not go with that preset
         changes = [
-            f"{key}={_yaml(value)}"
+            f"{key}={one_line_yaml(value)}"
             for key, value in wanted.items()
             if key not in _PLACE and base.get(key) != value
         ]
         commands.append(["python", "-m", "actormimic.run", config, *start, *changes])
     shortest = min(commands, key=len)
     return shlex.join(shortest)
-
-
-def _yaml(value: Any) -> str:
-    return yaml.safe_dump(value, default_flow_style=True).removesuffix("...\n").strip()
 
 
 def _to_ship(header: WeightsHeader, game: str, agent_steps: int) -> WeightsHeader:
@@ -322,13 +319,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ValueError(f"{message}; --help explains")
-
-
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = _Parser(
+    parser = Parser(
         prog="python -m actormimic.bundle",
         description="Put trained experts into the package: weights in half precision and cards.",
     )

@@ -11,6 +11,12 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, TypeAdapter, field_validator, model_validator
 
+from actormimic.convergence_sections import (
+    DescentSettings,
+    HorizonSettings,
+    IterationSettings,
+    ProcessSettings,
+)
 from actormimic.games import canonical_name
 from actormimic.presets import PRESETS
 from actormimic.sections import (
@@ -18,7 +24,6 @@ from actormimic.sections import (
     ActorMimicSettings,
     CheckpointSettings,
     Count,
-    DescentSettings,
     DqnSettings,
     EarlyStoppingSettings,
     EnvironmentSettings,
@@ -26,58 +31,16 @@ from actormimic.sections import (
     ExpertFile,
     ExpertTrainingSettings,
     ExplorationSettings,
-    HorizonSettings,
-    IterationSettings,
     NetworkSettings,
     OptimizerSettings,
     Place,
     Positive,
-    ProcessSettings,
     ReplaySettings,
     Section,
     SimilaritySettings,
     TrainingSettings,
-    expert_file,
+    refuse_idle,
 )
-
-__all__ = [
-    "NETWORK_LAYERS",
-    "RUN_ADAPTER",
-    "ActorMimicRun",
-    "ActorMimicSettings",
-    "CheckpointSettings",
-    "ConvergenceRun",
-    "DescentSettings",
-    "DqnRun",
-    "DqnSettings",
-    "EarlyStoppingSettings",
-    "EnvironmentSettings",
-    "EvaluateRun",
-    "EvaluationSettings",
-    "ExpertFile",
-    "ExpertTrainingSettings",
-    "ExplorationSettings",
-    "GamesSettings",
-    "HorizonSettings",
-    "IterationSettings",
-    "LearningSettings",
-    "MultitaskDqnRun",
-    "NetworkSettings",
-    "OneGameSettings",
-    "OptimizerSettings",
-    "PipelineRun",
-    "ProcessSettings",
-    "ReplaySettings",
-    "RunSettings",
-    "Section",
-    "SimilaritySettings",
-    "TrainingSettings",
-    "TransferRun",
-    "expert_file",
-    "merge",
-    "resolve",
-    "task_models",
-]
 
 
 class RunSettings(Section):
@@ -133,6 +96,11 @@ class LearningSettings(GamesSettings):
     training: TrainingSettings = TrainingSettings()
     checkpoint: CheckpointSettings = CheckpointSettings()
 
+    @property
+    def one_output_layer(self) -> bool:
+        """Whether all games have the network's output layer in common."""
+        return True
+
     @model_validator(mode="after")
     def _consistent(self) -> LearningSettings:
         smallest = 8 * self.environment.num_envs
@@ -140,6 +108,11 @@ class LearningSettings(GamesSettings):
             raise ValueError(
                 f"replay.capacity is {self.replay.capacity}; allowed: at least {smallest} "
                 f"(8 frames for each of environment.num_envs)"
+            )
+        if self.network.outputs == "valid" and len(self.games) > 1 and self.one_output_layer:
+            raise ValueError(
+                f"network.outputs is 'valid' for {len(self.games)} games with one output layer; "
+                f"allowed: all"
             )
         length, start = self.training.agent_steps, self.training.learn_start
         if start + self.training.update_period > length:
@@ -186,6 +159,10 @@ class MultitaskDqnRun(LearningSettings):
     """``shared``: MDQN, one masked output; ``separate``: MCDQN, games share the convolutions."""
     dqn: DqnSettings = DqnSettings()
 
+    @property
+    def one_output_layer(self) -> bool:
+        return self.heads == "shared"
+
 
 HiddenLayer = Literal["conv1", "conv2", "conv3", "conv4", "fc1", "fc2"]
 
@@ -201,7 +178,7 @@ class TransferRun(OneGameSettings):
     reinitialize: list[HiddenLayer] = Field(default=[])
     """Hidden layers that are not taken from the source but start from random weights."""
     freeze: list[HiddenLayer] = Field(default=[])
-    """Layers whose transferred weights stay as they are."""
+    """Layers whose weights stay as they are: the source's, or random ones of a random source."""
     similarity: SimilaritySettings = SimilaritySettings()
     dqn: DqnSettings = DqnSettings()
 
@@ -231,6 +208,8 @@ class TransferRun(OneGameSettings):
                     f"freeze names {layer}, which reinitialize names too and would never learn; "
                     f"allowed: layers that are taken from the source"
                 )
+        if self.source == "random":
+            refuse_idle(self, "reinitialize", "source is 'random'")
         return self
 
 
@@ -241,7 +220,8 @@ class ActorMimicRun(LearningSettings):
     actor_mimic: ActorMimicSettings = ActorMimicSettings()
     experts: Literal["train", "bundled", "auto"] | dict[str, Place | ExpertFile] = "train"
     """Per game a file, run folder or ``bundled``; or for all ``bundled``, ``train`` (train them) or
-    ``auto`` (the package's own where it has one, else train).
+    ``auto`` (the package's own where it has one, else train). Games that a mapping leaves out are
+    trained as ``expert_training`` says.
 
     Files of other libraries may need ``{file: PATH, pixels: unit or bytes, actions: [ALE's number
     of each output]}``, where the game's action set or the file does not say it.
@@ -284,6 +264,15 @@ class EvaluateRun(GamesSettings):
     task: Literal["evaluate"]
     source: Place = "random"
     """A checkpoint, ``bundled``, or ``random``."""
+
+    @model_validator(mode="after")
+    def _nothing_idle(self) -> EvaluateRun:
+        why = "a test epoch has lanes, and plays every game to its end"
+        for name in ("num_envs", "life_loss_terminal", "noop_after_life_loss"):
+            refuse_idle(self.environment, name, why, "environment.")
+        why = "nothing is trained in between"
+        refuse_idle(self.evaluation, "every_agent_steps", why, "evaluation.")
+        return self
 
 
 class ConvergenceRun(RunSettings):

@@ -26,7 +26,6 @@ from actormimic.config import (
     PipelineRun,
     RunSettings,
     TransferRun,
-    expert_file,
     merge,
     resolve,
 )
@@ -39,6 +38,7 @@ from actormimic.config_yaml import (
     laid_over,
     read_extended,
 )
+from actormimic.sections import expert_file
 
 RESERVED_SOURCES = ("random", "bundled")
 """Sources of weights that are no paths."""
@@ -47,14 +47,17 @@ STAGE_SOURCE = "stage:"
 """Begins a source that is the run of a pipeline's earlier stage."""
 
 FREE = (
-    *("resume", "folder", "device", "threads", "environment.threads", "environment.emulation"),
-    *(
-        "replay.residence",
-        "replay.shared",
-        "checkpoint.compress_rings",
-        "processes",
-        "expert_training.processes",
-    ),
+    "resume",
+    "folder",
+    "device",
+    "threads",
+    "processes",
+    "environment.threads",
+    "environment.emulation",
+    "replay.residence",
+    "replay.shared",
+    "checkpoint.compress_rings",
+    "expert_training.processes",
 )
 """What may differ between runs that are one and the same: none of it changes what is learned, but
 for the order in which another device or another number of threads adds up its sums."""
@@ -193,14 +196,21 @@ def _stage_folder(
     return found[0].run_folder
 
 
+def settings_digest(settings: RunSettings, but: tuple[str, ...] = ()) -> str:
+    """Eight hexadecimal digits, the same for settings that differ in `FREE` ones at most.
+
+    Nor do settings count that ``but`` names, or that lie in a section which it names.
+    """
+    values = flat_values(plain_values(settings))
+    told = {k: v for k, v in values.items() if k not in FREE and k.partition(".")[0] not in but}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:8]
+
+
 def _digest_name(settings: RunSettings) -> str:
     """A folder's name that is the same for the same settings, and for no others."""
-    values = flat_values(plain_values(settings))
-    told = json.dumps({key: v for key, v in values.items() if key not in FREE}, sort_keys=True)
-    digest = hashlib.sha256(told.encode()).hexdigest()[:8]
     games = settings.games if isinstance(settings, GamesSettings) else []
-    parts = [settings.name, *(games if len(games) == 1 else []), f"s{settings.seed}", digest]
-    return "-".join(parts)
+    game = games if len(games) == 1 else []
+    return "-".join([settings.name, *game, f"s{settings.seed}", settings_digest(settings)])
 
 
 def expert_overrides(settings: ActorMimicRun, game: str) -> list[str]:
@@ -271,9 +281,10 @@ def _check_sources(settings: RunSettings, made: set[str], prefix: str) -> None:
             raise ValueError(
                 f"{prefix}{key} is {source!r}, which does not exist; allowed: a file or folder"
             )
-    if isinstance(settings, ActorMimicRun) and settings.experts in ("train", "auto"):
+    if isinstance(settings, ActorMimicRun) and settings.experts != "bundled":
         # With "auto" also those of the package: which these are is known only where torch is.
-        for game in settings.games:
+        given = settings.experts if isinstance(settings.experts, dict) else {}
+        for game in [game for game in settings.games if game not in given]:
             try:
                 expert_settings(settings, game)
             except ValueError as error:

@@ -190,6 +190,11 @@ def laid_over(values: Any, parts: list[str], value: Any) -> Any:
     return {**below, head: laid_over(below.get(head), rest, value)}
 
 
+def one_line_yaml(value: Any) -> str:
+    """``value`` as YAML that can be typed after ``key=``."""
+    return yaml.safe_dump(value, default_flow_style=True).removesuffix("...\n").strip()
+
+
 def flat_values(values: Any, prefix: str = "") -> dict[str, Any]:
     """Nested mappings of settings as one mapping of dotted names."""
     if not isinstance(values, dict):

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from actormimic.command_line import Say
 from actormimic.config import ConvergenceRun
 from actormimic.convergence import (
     distance,
@@ -42,8 +43,6 @@ from actormimic.linear_case import (
 )
 from actormimic.randomness import Stream, derive_seed, generator
 from actormimic.run_folder import write_json
-
-Say = Callable[[str], None]
 
 _ARGMAX_ITERATIONS = 12
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from actormimic.config import EnvironmentSettings
 from actormimic.envs import AtariVectorEnv
+from actormimic.sections import EnvironmentSettings
 
 _ENDLESS_EMULATOR_FRAMES = 2_000_000_000  # the pool's largest: more than a year of play
 

@@ -14,12 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from actormimic.config import EnvironmentSettings, EvaluationSettings
 from actormimic.environments import make_env, whole_games
 from actormimic.policy import Frames, GameIndex, Policy
 from actormimic.randomness import Stream, derive_pool_seed, generator
+from actormimic.sections import EnvironmentSettings, EvaluationSettings
 
 Observer = Callable[[Frames, GameIndex], None]
+
+Summary = dict[str, float]
+"""mean, std, max and episodes of a game's test epoch, as results files have them."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,8 @@ class GameScore:
         """Mean return."""
         return float(np.mean(self.returns))
 
-    def summary(self) -> dict[str, float]:
-        """mean, std, max and episodes, as results files have them."""
+    def summary(self) -> Summary:
+        """What results files have of it."""
         return {
             "mean": self.mean,
             "std": float(np.std(self.returns)),
@@ -134,7 +137,8 @@ class ImitationProbe:
     """Compares a student with its experts on states that are visited; an ``observer``.
 
     Per game it gathers the share of states where both choose the same greedy action, the
-    cross-entropy of eq. 4, and that one's floor, the entropy of the expert's policy (eq. 3).
+    cross-entropy of eq. 4, and the entropy of the expert's policy (eq. 3), below which no
+    cross-entropy falls.
 
     Args:
         student: Outputs masked with -inf, ``[N, 18]``, for frames and game_index.
@@ -171,22 +175,22 @@ class ImitationProbe:
         expert_q = self._experts(frames, game_index).cpu().double()
         expert = torch.softmax(expert_q / self._temperature, dim=1)
         cross = -_product(expert, torch.log_softmax(logits, dim=1)).sum(dim=1)
-        floor = -_product(expert, torch.log_softmax(expert_q / self._temperature, 1)).sum(dim=1)
+        entropy = -_product(expert, torch.log_softmax(expert_q / self._temperature, 1)).sum(dim=1)
         agree = logits.argmax(dim=1) == expert_q.argmax(dim=1)
         ones = torch.ones(len(logits), dtype=torch.float64)
-        columns = torch.stack([ones, agree.double(), cross, floor], dim=1).numpy()
+        columns = torch.stack([ones, agree.double(), cross, entropy], dim=1).numpy()
         np.add.at(self._sums, game_index, columns)
 
     def results(self) -> Mapping[str, dict[str, float]]:
-        """Per game: states, agreement, cross_entropy, floor (nats)."""
+        """Per game: states, agreement, cross_entropy, expert_entropy (nats)."""
         results = {}
-        for game, (states, agree, cross, floor) in zip(self._games, self._sums, strict=True):
+        for game, (states, agree, cross, entropy) in zip(self._games, self._sums, strict=True):
             count = max(states, 1.0)
             results[game] = {
                 "states": int(states),
                 "agreement": agree / count,
                 "cross_entropy": cross / count,
-                "floor": floor / count,
+                "expert_entropy": entropy / count,
             }
         return results
 

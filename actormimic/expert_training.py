@@ -6,18 +6,18 @@ experts it wants and never others.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sys
 from pathlib import Path
 
-from actormimic.config import ActorMimicRun, ExpertFile, RunSettings
-from actormimic.config_files import expert_overrides, expert_settings, plain_values
+from actormimic.command_line import Say
+from actormimic.config import ActorMimicRun
+from actormimic.config_files import expert_overrides, expert_settings, settings_digest
 from actormimic.experts import bundled_games
-from actormimic.side_by_side import Say, Waiting, run_side_by_side
+from actormimic.sections import ExpertFile
+from actormimic.side_by_side import Waiting, run_side_by_side
 
-# What changes where and how fast an expert is trained and how it is watched, not what it learns.
-_INCIDENTAL = ("name", "folder", "resume", "device", "threads", "checkpoint", "evaluation")
+# How an expert is called and watched, not what it learns.
+_INCIDENTAL = ("name", "checkpoint", "evaluation")
 
 
 def given_experts(settings: ActorMimicRun) -> dict[str, str | ExpertFile]:
@@ -61,14 +61,7 @@ def expert_sources(settings: ActorMimicRun, say: Say) -> dict[str, str | ExpertF
 def _training(settings: ActorMimicRun, game: str) -> tuple[Path, list[str]]:
     wanted = settings.expert_training
     expert = expert_settings(settings, game)
-    folder = Path(wanted.folder) / f"{game}-{_digest(expert)}"
+    folder = Path(wanted.folder) / f"{game}-{settings_digest(expert, but=_INCIDENTAL)}"
     words = [sys.executable, "-m", "actormimic.run", wanted.config]
     words += expert_overrides(settings, game)
     return folder, [*words, f"name={game}", f"folder={folder}"]
-
-
-def _digest(settings: RunSettings) -> str:
-    values = plain_values(settings)
-    for name in _INCIDENTAL:
-        values.pop(name, None)
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from actormimic.checkpoint import load_weights
-from actormimic.config import ExpertFile, NetworkSettings
 from actormimic.foreign_weights import read_foreign
 from actormimic.games import OLDER_MINIMAL_ACTIONS, canonical_name, minimal_actions
 from actormimic.networks import NUM_ACTIONS, AtariNetwork, described_network
@@ -23,6 +22,7 @@ from actormimic.policy import (
     mix_random,
     weights_path,
 )
+from actormimic.sections import ExpertFile, NetworkSettings
 
 BUNDLED = Path(__file__).parent / "weights"
 """Where the package's own experts and their cards are."""

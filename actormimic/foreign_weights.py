@@ -22,8 +22,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from actormimic.config import NetworkSettings
 from actormimic.networks import NUM_ACTIONS, AtariNetwork
+from actormimic.sections import NetworkSettings
 
 Pixels = Literal["unit", "bytes"]
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from actormimic.config import NetworkSettings
+from actormimic.sections import NetworkSettings
 
 NUM_ACTIONS = 18
 FRAME_SHAPE = (84, 84)

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from actormimic.config import OptimizerSettings
 from actormimic.schedules import is_scheduled, value_at
+from actormimic.sections import OptimizerSettings
 
 
 class _TwoMoments(torch.optim.Optimizer):

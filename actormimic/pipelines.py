@@ -12,11 +12,12 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
 
+from actormimic.command_line import Say
 from actormimic.config import PipelineRun, RunSettings
 from actormimic.config_files import StageRun, pipeline_stages
 from actormimic.report import summary, write_report
 from actormimic.run_folder import CONFIG_NAME, is_complete, open_run_folder, write_json
-from actormimic.side_by_side import Say, Waiting, run_side_by_side
+from actormimic.side_by_side import Waiting, run_side_by_side
 
 RunTask = Callable[[RunSettings, Path, Say], None]
 

@@ -11,7 +11,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import imageio.v2 as imageio
 import numpy as np
@@ -19,9 +19,10 @@ import numpy.typing as npt
 import torch
 
 from actormimic.checkpoint import load_weights
-from actormimic.config import EnvironmentSettings
+from actormimic.command_line import Parser
 from actormimic.environments import make_env, whole_games
 from actormimic.policy import Policy, load, weights_path
+from actormimic.sections import EnvironmentSettings
 
 HEIGHT, WIDTH = 210, 160
 _ZOOM = 2
@@ -147,13 +148,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ValueError(f"{message}; --help explains")
-
-
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = _Parser(prog="python -m actormimic.play", description="Watch a network play a game.")
+    parser = Parser(prog="python -m actormimic.play", description="Watch a network play a game.")
     parser.add_argument("checkpoint", help="a weights file, or a run folder: its newest weights")
     parser.add_argument("--game", help="one of the network's games; needless where it has one")
     parser.add_argument("--out", type=Path, help="an .mp4 or .gif file (default: GAME.mp4)")

@@ -33,6 +33,8 @@ class Curves:
     """Game -> the expert's mean return."""
     random: dict[str, float] = field(default_factory=dict)
     """Game -> random play's mean return."""
+    order: tuple[str, ...] = ()
+    """The run's games, in the order in which it has them."""
 
     def series(self, name: str) -> tuple[list[int], list[float]]:
         """agent_steps and values of one metric, unlogged and non-finite values left out."""
@@ -42,15 +44,20 @@ class Curves:
         return [x for x, _ in points], [y for _, y in points]
 
     def games(self) -> list[str]:
-        """The games with training or test returns, in the order of their first appearance."""
+        """The games with training or test returns: as in ``order``, then as they appear."""
         names = [name for line in self.metrics for name in line]
-        return list(
-            dict.fromkeys(n.rpartition("/")[2] for n in names if n.split("/")[1:2] == ["return"])
+        found = dict.fromkeys(
+            n.rpartition("/")[2] for n in names if n.split("/")[1:2] == ["return"]
         )
+        ordered = [game for game in self.order if game in found]
+        return ordered + [game for game in found if game not in ordered]
 
 
-def draw_returns(path: Path, runs: Sequence[Curves]) -> bool:
-    """Training and test returns of each game against agent_steps; False where there are none."""
+def draw_returns(path: Path, runs: Sequence[Curves], *, one_length: bool = True) -> bool:
+    """Training and test returns of each game against agent_steps; False where there are none.
+
+    ``one_length``: all panels have the same x axis, from 0 to the longest run's end.
+    """
     games = list(dict.fromkeys(game for run in runs for game in run.games()))
     if not games:
         return False
@@ -67,6 +74,11 @@ def draw_returns(path: Path, runs: Sequence[Curves]) -> bool:
         _reference_line(axes, [run.experts.get(game) for run in runs], "expert", _EXPERT, "--")
         _reference_line(axes, [run.random.get(game) for run in runs], "random", _RANDOM, ":")
         axes.set_ylabel("return (raw reward per episode)")
+        axes.set_xlim(left=0)
+    if one_length:
+        ends = [line["agent_steps"] for run in runs for line in run.metrics]
+        for axes in panels:
+            axes.set_xlim(right=1.03 * max(1, *ends))  # room for the last point
     _finish(figure, panels, path)
     return True
 
@@ -77,7 +89,7 @@ def draw_losses(path: Path, runs: Sequence[Curves]) -> bool:
         "update/loss": "Loss",
         "update/policy_loss": "Policy loss",
         "update/feature_loss": "Feature loss",
-        "test/excess": "Divergence from the experts in test epochs (nats)",
+        "test/divergence": "Divergence from the experts in test epochs (nats)",
     }
     logged = [name for name in names if any(run.series(name)[0] for run in runs)]
     if not logged:

@@ -50,9 +50,11 @@ _DQN_AUTHORS: dict[str, Any] = {
     "dqn": {"target_period": 10_000, "target_unit": "agent_steps", "reduction": "sum"},
 }
 
-# What differs from the published DQN, for machines without a GPU: the 2013 network (a third of the
-# arithmetic), double Q-learning with 3-step returns, Adam, twice the batch, epsilon annealed over
-# tens of thousands of agent steps and a small replay memory.
+# For machines without a GPU. What differs from the published DQN: the 2013 network (a third of the
+# arithmetic; a transfer keeps the 2015 one, whose weights it takes over), double Q-learning with
+# 3-step returns, Adam on the mean over twice the batch, the target copied ten times as often,
+# learning from the 2,000th agent step on, epsilon annealed within 80,000 to 0.02, a replay memory
+# of 300,000. How long the training is to be is the config's to say.
 _DQN_FAST: dict[str, Any] = {
     "network": {"size": "nips2013", "outputs": "valid"},
     "dqn": {

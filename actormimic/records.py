@@ -65,12 +65,21 @@ class Run:
         return rows
 
     def curves(self) -> Curves:
-        """What the plots draw of it."""
+        """What the plots draw of it: its log and, once it is complete, its last test epoch."""
         means = {
             who: {row["game"]: row[who]["mean"] for row in self.rows() if row.get(who)}
             for who in ("expert", "random")
         }
-        return Curves(self.label, self.metrics, means["expert"], means["random"])
+        last: dict[str, Any] = {}
+        for row in self.rows():
+            if self.metrics and (score := row.get("student")):
+                last[f"test/return/{row['game']}"] = score["mean"]
+                last[f"test/return_std/{row['game']}"] = score["std"]
+        if last and self.results:
+            behind = self.results.get("weights_agent_steps", self.results["agent_steps"])
+            last["agent_steps"] = behind  # fewer than the run's, where it stopped early
+        lines = [*self.metrics, last] if last else self.metrics
+        return Curves(self.label, lines, means["expert"], means["random"], tuple(self.games))
 
     def test_epochs(self, game: str) -> list[EpochScore]:
         """The test epochs while training, in order."""

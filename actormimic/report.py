@@ -233,7 +233,7 @@ def _cells(results: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
         "percent": lambda row: _number(row.get("percent"), ".1f", "%"),
         "agreement": lambda row: _number(row.get("agreement"), ".3f"),
         "cross-entropy": lambda row: _number(row.get("cross_entropy"), ".4f"),
-        "its floor": lambda row: _number(row.get("floor"), ".4f"),
+        "expert's entropy": lambda row: _number(row.get("expert_entropy"), ".4f"),
     }
     cells = {name: [cell(row) for row in results["rows"]] for name, cell in columns.items()}
     kept = [name for name in columns if any(cells[name])]
@@ -251,7 +251,8 @@ def _side_by_side(runs: Sequence[Run]) -> Section:
         ]
         rows.append([game, *(", ".join(filter(None, cell)) or "-" for cell in cells)])
     caption = (
-        "Mean ± standard deviation over episodes, and percent of the way from random to expert"
+        "Mean ± standard deviation over episodes (their number; 0: one, unfinished), and percent "
+        "of the way from random to expert"
     )
     return Section("Side by side", caption, ["game", *(run.label for run in runs)], rows)
 
@@ -293,7 +294,7 @@ def _csv(runs: Sequence[Run]) -> str:
     players = ("random", "expert", "student")
     figures = ("mean", "std", "max", "episodes")
     header = ["run", "game", *(f"{player}_{figure}" for player in players for figure in figures)]
-    header += ["percent", "agreement", "cross_entropy", "floor"]
+    header += ["percent", "agreement", "cross_entropy", "expert_entropy"]
     lines = []
     for run in runs:
         for row in run.rows():
@@ -318,7 +319,7 @@ def _about(run: Run) -> str:
 def _score(score: dict[str, Any] | None) -> str:
     if not score:
         return ""
-    return f"{score_text(score['mean'])} ± {score_text(score['std'])}"
+    return f"{score_text(score['mean'])} ± {score_text(score['std'])} ({score['episodes']:.0f})"
 
 
 def _number(value: float | None, form: str, unit: str = "") -> str:

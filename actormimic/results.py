@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from actormimic.command_line import Say
 from actormimic.config import GamesSettings
 from actormimic.devices import choose_device, machine_in_words
-from actormimic.evaluation import GameScore, epoch_in_words
+from actormimic.evaluation import Summary, epoch_in_words
 from actormimic.experts import ExpertsPolicy
 from actormimic.report import table, write_report
 from actormimic.run_folder import write_json
 
-Say = Callable[[str], None]
-
 
 def score_rows(
     games: list[str],
-    scores: Mapping[str, Mapping[str, GameScore]],
+    scores: Mapping[str, Mapping[str, Summary]],
     experts: ExpertsPolicy | None = None,
 ) -> list[dict[str, Any]]:
     """A row for each game: its scores, and 100 (student - random) / (expert - random)."""
@@ -27,7 +26,7 @@ def score_rows(
     for number, game in enumerate(games):
         row: dict[str, Any] = {"game": game, "expert": None, "student": None}
         for name, of_games in scores.items():
-            row[name] = of_games[game].summary()
+            row[name] = dict(of_games[game])
         if experts is not None:
             # Reports say which experts are young: what imitates them cannot be better founded.
             row["expert"]["trained_agent_steps"] = experts.agent_steps[number]
@@ -48,15 +47,18 @@ def finish_run(
     say: Say,
     agent_steps: int = 0,
     weights_agent_steps: int = 0,
+    note: str = "",
 ) -> None:
     """Write results.json and present the run.
 
     ``agent_steps`` lie behind the run and ``weights_agent_steps``, fewer where it stopped early,
-    behind the network that it gives and that the rows are about.
+    behind the network that it gives and that the rows are about. ``note`` ends the caption.
     """
+    epoch = epoch_in_words(settings.evaluation, settings.environment)
     results = {
         "task": getattr(settings, "task", ""),
-        "caption": f"Mean raw return; {epoch_in_words(settings.evaluation, settings.environment)}.",
+        "caption": f"Mean raw return ± standard deviation (episodes; 0: one, unfinished); {epoch}"
+        f"{'; ' if note else ''}{note}.",
         "agent_steps": agent_steps,
         "weights_agent_steps": weights_agent_steps,
         "seconds": round(seconds, 1),

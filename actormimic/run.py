@@ -18,7 +18,6 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 from tqdm import tqdm
@@ -35,7 +34,8 @@ from actormimic.config import (
 )
 from actormimic.config_errors import describe_allowed
 from actormimic.config_files import check_sources, load_settings
-from actormimic.config_yaml import SHIPPED, shipped_configs
+from actormimic.config_yaml import SHIPPED, flat_values, one_line_yaml, shipped_configs
+from actormimic.presets import PRESETS
 from actormimic.run_folder import open_run_folder
 
 USAGE = "usage: python -m actormimic.run CONFIG [key=value ...] [--traceback] | --help | --list"
@@ -62,10 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = load_settings(config, overrides)
         check_sources(settings)
-        if _names_networks(settings):
-            from actormimic.tasks import check_networks  # brings torch, so only where it is needed
+        if _needs_a_look(settings):
+            from actormimic.tasks import check_machine_and_networks  # torch: only where needed
 
-            check_networks(settings)
+            check_machine_and_networks(settings)
         with open_run_folder(settings) as folder:
             return _run(settings, folder, [config, *overrides])
     except (ValueError, OSError) as error:
@@ -85,6 +85,13 @@ def help_text() -> str:
             "setting by its dotted name, as in replay.capacity=50000; values are YAML. The same "
             "command on the same folder goes on where it stopped. --traceback shows where in the "
             "code a refusal arose.",
+            98,
+        ),
+        "",
+        *textwrap.wrap(
+            "A config may lie over another (extends: FILE) and may have scales, variants of itself "
+            "of which scale=NAME takes one. preset: NAME lays a named set of values under the "
+            "file's own; without one a task has the defaults below, which are no publication's.",
             98,
         ),
         "",
@@ -115,7 +122,20 @@ def help_text() -> str:
                 shown.add(name)
                 parts += ["", f"{name}: {_summary(section)}"]
                 parts += _explain_fields(section, list(section.model_fields), f"{name}.")
+    parts += ["", "Presets, by task, and what each sets:", *_explain_presets()]
     return "\n".join(parts)
+
+
+def _explain_presets() -> list[str]:
+    lines = []
+    for task, presets in PRESETS.items():
+        for name, values in presets.items():
+            listed = ", ".join(
+                f"{key}={one_line_yaml(value)}" for key, value in flat_values(values).items()
+            )
+            lines.append(f"  {task}, {name}:")
+            lines += textwrap.wrap(listed, 98, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    return lines
 
 
 def _run(settings: RunSettings, folder: Path, words: list[str]) -> int:
@@ -137,8 +157,10 @@ def _run(settings: RunSettings, folder: Path, words: list[str]) -> int:
     return 0
 
 
-def _names_networks(settings: RunSettings) -> bool:
-    """Whether the settings may name a network that is there already."""
+def _needs_a_look(settings: RunSettings) -> bool:
+    """Whether the settings may name a GPU, or a network that is there already."""
+    if settings.device.startswith("cuda"):
+        return True
     if isinstance(settings, ActorMimicRun):
         return settings.experts != "train"
     if isinstance(settings, EvaluateRun | TransferRun):
@@ -166,7 +188,7 @@ def _first_sentence(path: Path) -> str:
     """Of the comment that a config begins with."""
     comment = takewhile(lambda line: line.startswith("#"), path.read_text("utf-8").splitlines())
     text = " ".join(line.lstrip("# ") for line in comment)
-    return re.split(r"\. (?=[A-Z])|: ", text)[0].rstrip(".")
+    return textwrap.shorten(re.split(r"\. (?=[A-Z])", text)[0].rstrip("."), 98, placeholder=" ...")
 
 
 def _own_name(model: type[BaseModel], name: str) -> str:
@@ -189,15 +211,11 @@ def _explain_fields(model: type[BaseModel], names: Sequence[str], prefix: str = 
     for name in names:
         field = model.model_fields[name]
         allowed = describe_allowed(field.annotation, field.metadata)
-        default = "required" if field.default is PydanticUndefined else _yaml(field.default)
+        default = "required" if field.default is PydanticUndefined else one_line_yaml(field.default)
         lines.append(f"  {prefix}{name} = {default}    ({allowed})")
         text = (field.description or "").replace("``", "")
         lines += textwrap.wrap(text, 98, initial_indent=" " * 6, subsequent_indent=" " * 6)
     return lines
-
-
-def _yaml(value: Any) -> str:
-    return yaml.safe_dump(value, default_flow_style=True).removesuffix("...\n").strip()
 
 
 if __name__ == "__main__":

@@ -8,13 +8,17 @@ count per game unless a docstring says otherwise.
 from __future__ import annotations
 
 import os
-from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from actormimic.games import canonical_name
-from actormimic.schedules import ScheduledProbability, ScheduledRate, ScheduledWeight
+from actormimic.schedules import (
+    ScheduledProbability,
+    ScheduledRate,
+    ScheduledWeight,
+    largest,
+)
 
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -34,6 +38,19 @@ class Section(BaseModel):
         use_attribute_docstrings=True,
         allow_inf_nan=False,
     )
+
+
+def refuse_idle(section: Section, name: str, why: str, place: str = "") -> None:
+    """Refuse a setting that was changed where nothing reads it; ``place`` stands before its name.
+
+    Raises:
+        ValueError: its value is not the default.
+    """
+    value, default = getattr(section, name), type(section).model_fields[name].default
+    if value != default:
+        raise ValueError(
+            f"{place}{name} is {value!r}, which changes nothing ({why}); allowed here: {default!r}"
+        )
 
 
 class EnvironmentSettings(Section):
@@ -219,6 +236,14 @@ class ActorMimicSettings(Section):
     selection: Literal["argmax", "sample"] = "argmax"
     """The student's non-random action: greedy (authors) or drawn from its softmax."""
 
+    @model_validator(mode="after")
+    def _nothing_idle(self) -> ActorMimicSettings:
+        if self.acting != "mixture":
+            refuse_idle(self, "expert_share", f"acting is {self.acting!r}")
+        if largest(self.beta) == 0:
+            refuse_idle(self, "feature_head", "beta is 0")
+        return self
+
     @field_validator("game_weights")
     @classmethod
     def _canonical_games(cls, weights: dict[str, Any]) -> dict[str, Any]:
@@ -232,12 +257,18 @@ class EarlyStoppingSettings(Section):
     """Test epochs in a row without a new lowest measure after which the run ends, with the weights
     that had the lowest; 0: train to the end.
 
-    The measure: the cross-entropy of eq. 4 minus its floor (the mean divergence from expert to
-    student, in nats), averaged over games, on the states that the student visits in a test epoch
-    and never learns from. Once it no longer falls, training fits the replay memory only.
+    The measure: the cross-entropy of eq. 4 minus the expert's entropy (the mean divergence from
+    expert to student, in nats), averaged over games, on the states that the student visits in a
+    test epoch and never learns from. Once it no longer falls, training fits the replay memory only.
     """
     min_improvement: Annotated[float, Field(ge=0.0)] = 0.0
     """Nats by which the measure has to fall below the lowest to count as a new lowest."""
+
+    @model_validator(mode="after")
+    def _nothing_idle(self) -> EarlyStoppingSettings:
+        if self.patience == 0:
+            refuse_idle(self, "min_improvement", "patience is 0")
+        return self
 
 
 class SimilaritySettings(Section):
@@ -302,93 +333,3 @@ class ExpertTrainingSettings(Section):
     """Games trained side by side, each in a process of its own with one thread."""
     overrides: list[str] = []
     """``key=value`` on top of that config."""
-
-
-class ProcessSettings(Section):
-    """The Markov decision processes that ``task: convergence`` generates."""
-
-    count: Positive = 4
-    """How many."""
-    states: Annotated[int, Field(ge=2)] = 8
-    """Size of S."""
-    actions: Annotated[int, Field(ge=2)] = 3
-    """Size of A."""
-    features: Positive = 2
-    """K, the width of Phi: with K < S the expert is out of the student's reach."""
-    concentration: PositiveFloat = 0.1
-    """Of the Dirichlet distribution of the transitions' rows; small makes actions matter."""
-    mixing: Annotated[float, Field(gt=0.0, le=1.0)] = 0.05
-    """Share of the uniform distribution in each row, which makes every chain irreducible."""
-    discount: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.9
-    """gamma of the experts' Q-values."""
-    expert_temperature: PositiveFloat = 0.1
-    """tau of eq. 3."""
-
-
-class IterationSettings(Section):
-    """The iteration of section 4.2 and where its contraction is measured."""
-
-    epsilon: Probability = 0.1
-    """Share of random actions in Gamma."""
-    temperature: PositiveFloat = 0.1
-    """Of Gamma's softmax; towards 0 it becomes the argmax and its Lipschitz constant grows."""
-    decay: PositiveFloat = 30.0
-    """lambda of eq. 7 at which the iteration is shown from many starts."""
-    starts: Annotated[int, Field(ge=2)] = 24
-    """Policies that the iteration starts from."""
-    iterations: Positive = 200
-    """The most iterations from each start."""
-    sweep_from: PositiveFloat = 1e-3
-    """The smallest lambda at which the contraction is measured."""
-    sweep_to: PositiveFloat = 1e4
-    """The largest."""
-    sweep_points: Annotated[int, Field(ge=2)] = 29
-    """How many, evenly spaced in the logarithm."""
-    policies: Positive = 200
-    """Policies at which the iteration's derivative is taken; the largest norm is reported."""
-    feedback: Annotated[float, Field(gt=0.0, le=1.0)] = 0.9
-    """Strength of the feedback in the three-state example whose argmax has no fixed point."""
-
-    @model_validator(mode="after")
-    def _sweep_rises(self) -> IterationSettings:
-        if self.sweep_from >= self.sweep_to:
-            raise ValueError(
-                f"sweep_from is {self.sweep_from}; allowed: less than sweep_to ({self.sweep_to})"
-            )
-        return self
-
-
-class DescentSettings(Section):
-    """Stochastic gradient descent under a fixed policy (lemma 1)."""
-
-    updates: Annotated[int, Field(ge=100)] = 20_000
-    """Updates from single states."""
-    repeats: Positive = 16
-    """Independent runs."""
-
-
-class HorizonSettings(Section):
-    """The chain of proposition 1."""
-
-    horizons: Annotated[list[Positive], Field(min_length=2)] = Field(
-        default=[8, 16, 32, 64, 128, 256, 512]
-    )
-    """Lengths T of the episodes, in decisions: each at least 2 and more than the one before."""
-    decay: PositiveFloat = 1e-4
-    """lambda of eq. 7; the student's rate of errors is of its size."""
-    expert_shares: Annotated[list[Probability], Field(min_length=1)] = Field(
-        default=[0.0, 0.5, 1.0]
-    )
-    """Who acts while learning: 0 the student, 1 the expert, between them a mixture."""
-
-    @field_validator("horizons")
-    @classmethod
-    def _horizons_rise(cls, horizons: list[int]) -> list[int]:
-        # An exponent is fitted to the costs: it takes two lengths at least, and an episode of one
-        # decision costs nothing, whose logarithm is none.
-        if horizons[0] < 2 or any(late <= early for early, late in pairwise(horizons)):
-            raise ValueError(
-                f"{horizons} does not rise from 2 or more; allowed: each at least 2 and more than "
-                "the one before"
-            )
-        return horizons

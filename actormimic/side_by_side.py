@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import subprocess
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-Say = Callable[[str], None]
+from actormimic.command_line import Say
 
 
 class RunProcess:

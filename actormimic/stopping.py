@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from actormimic.config import EarlyStoppingSettings
+from actormimic.sections import EarlyStoppingSettings
 
 
 class EarlyStopping:

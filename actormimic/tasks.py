@@ -9,26 +9,26 @@ from pathlib import Path
 
 import torch
 
+from actormimic.card_scores import FROM_CARDS, card_scores
 from actormimic.checkpoint import WeightsHeader, load_weights
 from actormimic.checkpoint import save_weights as save_weights_file
+from actormimic.command_line import Say
 from actormimic.config import (
     ActorMimicRun,
     ConvergenceRun,
     DqnRun,
     EvaluateRun,
-    ExpertFile,
     GamesSettings,
     LearningSettings,
     MultitaskDqnRun,
     PipelineRun,
     RunSettings,
     TransferRun,
-    expert_file,
 )
 from actormimic.config_files import pipeline_stages, plain_values
 from actormimic.convergence_task import present_convergence, run_convergence
 from actormimic.devices import choose_device
-from actormimic.evaluation import GameScore, ImitationProbe, evaluate
+from actormimic.evaluation import GameScore, ImitationProbe, Summary, evaluate
 from actormimic.expert_training import expert_sources, given_experts
 from actormimic.experts import ExpertsPolicy, experts_policy
 from actormimic.experts import load as load_expert
@@ -40,8 +40,9 @@ from actormimic.networks import PRECISIONS, AtariNetwork, seeded_network
 from actormimic.pipelines import run_pipeline
 from actormimic.policy import NetworkPolicy, Policy, RandomPolicy, load
 from actormimic.randomness import Stream, derive_seed
-from actormimic.results import Say, finish_run, present_run, score_rows
+from actormimic.results import finish_run, present_run, score_rows
 from actormimic.run_folder import is_complete, write_json
+from actormimic.sections import ExpertFile, expert_file
 from actormimic.stopping import EarlyStopping
 from actormimic.training import Learner
 from actormimic.training_run import STOPPING_MEASURE, Trained, train
@@ -76,11 +77,12 @@ def run_task(settings: RunSettings, folder: Path, say: Say) -> None:
         raise ValueError(f"{type(settings).__name__} is not a task")
 
 
-def check_networks(settings: RunSettings) -> None:
-    """Read the networks that ``settings`` names, so that a wrong one stops nothing half-way.
+def check_machine_and_networks(settings: RunSettings) -> None:
+    """Look for the GPU and read the networks that ``settings`` names: what is missing or wrong is
+    to be known before a folder is made, or a stage has run for days.
 
     Raises:
-        ValueError: one that is missing, damaged, or not what the settings need of it.
+        ValueError: no such GPU; a network that is missing, damaged, or not what it is needed for.
     """
     if isinstance(settings, PipelineRun):
         runs = [run.settings for run in pipeline_stages(settings)]
@@ -89,12 +91,13 @@ def check_networks(settings: RunSettings) -> None:
         # Runs that differ in their seed name the same networks.
         alike = {str(run.model_copy(update={"seed": 0, "folder": None})): run for run in runs}
         for run in alike.values():
-            _check_networks(run, unmade)
+            _check_machine_and_networks(run, unmade)
     else:
-        _check_networks(settings, set())
+        _check_machine_and_networks(settings, set())
 
 
-def _check_networks(settings: RunSettings, unmade: set[str]) -> None:
+def _check_machine_and_networks(settings: RunSettings, unmade: set[str]) -> None:
+    choose_device(settings.device)
     if isinstance(settings, ActorMimicRun):
         for game, source in given_experts(settings).items():
             if expert_file(source) not in unmade:
@@ -160,17 +163,19 @@ def _actor_mimic(settings: ActorMimicRun, folder: Path, say: Say) -> None:
         )
     began = time.monotonic()
     probe = make_probe()
-    say("test epochs: random play, experts, student")
-    scores = {
-        "random": _test_epoch(settings, _random_play(settings)),
-        "expert": _test_epoch(settings, experts),
-        "student": _test_epoch(settings, student, probe),
+    on_cards = card_scores(settings, sources)
+    say(f"test epochs: {'random play, experts, ' if on_cards is None else ''}student")
+    scores = on_cards or {
+        "random": _summaries(_test_epoch(settings, _random_play(settings))),
+        "expert": _summaries(_test_epoch(settings, experts)),
     }
-    rows = score_rows(settings.games, scores, experts)
+    played = _summaries(_test_epoch(settings, student, probe))
+    rows = score_rows(settings.games, {**scores, "student": played}, experts)
     for row in rows:
         row.update(probe.results()[row["game"]])
     seconds = trained.seconds + time.monotonic() - began
-    finish_run(settings, folder, rows, seconds, say, trained.agent_steps, behind)
+    note = "" if on_cards is None else FROM_CARDS
+    finish_run(settings, folder, rows, seconds, say, trained.agent_steps, behind, note)
 
 
 def _starting_network(settings: DqnRun | MultitaskDqnRun | TransferRun) -> AtariNetwork:
@@ -213,8 +218,8 @@ def _q_learning(settings: DqnRun | MultitaskDqnRun | TransferRun, folder: Path, 
     trained, behind = _train(settings, folder, learner, learner.policy)
     began = time.monotonic()
     scores = {
-        "random": _test_epoch(settings, _random_play(settings)),
-        "student": _test_epoch(settings, learner.policy),
+        "random": _summaries(_test_epoch(settings, _random_play(settings))),
+        "student": _summaries(_test_epoch(settings, learner.policy)),
     }
     seconds = trained.seconds + time.monotonic() - began
     rows = score_rows(settings.games, scores)
@@ -258,10 +263,10 @@ def _evaluated(settings: EvaluateRun, device: str = "cpu") -> Policy | None:
 def _evaluate(settings: EvaluateRun, folder: Path, say: Say) -> None:
     began = time.monotonic()
     policy = _evaluated(settings, str(choose_device(settings.device)))
-    scores = {"random": _test_epoch(settings, _random_play(settings))}
+    scores = {"random": _summaries(_test_epoch(settings, _random_play(settings)))}
     experts = policy if isinstance(policy, ExpertsPolicy) else None
     if policy is not None:
-        scores["expert" if experts else "student"] = _test_epoch(settings, policy)
+        scores["expert" if experts else "student"] = _summaries(_test_epoch(settings, policy))
     seconds = time.monotonic() - began
     finish_run(settings, folder, score_rows(settings.games, scores, experts), seconds, say)
 
@@ -293,9 +298,10 @@ def _train(
             measured = probe.results()
             for game, found in measured.items():
                 values[f"test/agreement/{game}"] = found["agreement"]
-                values[f"test/excess/{game}"] = found["cross_entropy"] - found["floor"]
-            excess = [values[f"test/excess/{game}"] for game in measured]
-            values[STOPPING_MEASURE] = sum(excess) / len(excess)
+                divergence = found["cross_entropy"] - found["expert_entropy"]
+                values[f"{STOPPING_MEASURE}/{game}"] = divergence
+            divergences = [values[f"{STOPPING_MEASURE}/{game}"] for game in measured]
+            values[STOPPING_MEASURE] = sum(divergences) / len(divergences)
         return values
 
     def path_of(name: str) -> Path:
@@ -337,6 +343,10 @@ def _test_epoch(
         return evaluate(
             policy, settings.evaluation, settings.environment, seed, observer, asked_to_stop
         )
+
+
+def _summaries(scores: Mapping[str, GameScore]) -> dict[str, Summary]:
+    return {game: score.summary() for game, score in scores.items()}
 
 
 def _seen_from(folder: Path, sources: Mapping[str, str | ExpertFile]) -> dict[str, str]:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from actormimic.checkpoint import Checkpoint, CheckpointStore
-from actormimic.config import ExplorationSettings, LearningSettings
+from actormimic.config import LearningSettings
 from actormimic.environments import make_env
 from actormimic.learners.batches import (
     Draws,
@@ -33,9 +33,10 @@ from actormimic.learners.batches import (
 from actormimic.learners.device_updates import DeviceBatches, DeviceUpdates
 from actormimic.networks import PRECISIONS
 from actormimic.optim import optimizer_tensors, restore_optimizer
-from actormimic.policy import Frames, GameIndex, Policy
+from actormimic.policy import Actions, Frames, GameIndex
 from actormimic.randomness import Stream, derive_pool_seed, generator
 from actormimic.replay import ReplayRing
+from actormimic.sections import ExplorationSettings
 from actormimic.stopping import EarlyStopping
 
 
@@ -46,19 +47,20 @@ class Learner(Protocol):
     draws: Draws
     optimizer: torch.optim.Optimizer
 
-    @property
-    def policy(self) -> Policy:
-        """Who acts while training."""
-
     def at(self, agent_steps: int) -> Mapping[str, float]:
         """Called before each step of the pool: put what is scheduled to where it stands after
         ``agent_steps`` per game. Gives the values of what may change, for the log."""
+
+    def act(
+        self, frames: Frames, game_index: GameIndex, epsilon: float, rng: np.random.Generator
+    ) -> Actions:
+        """epsilon-greedy actions in ALE's numbers, int64 [N], by whoever acts while training."""
 
     def stored_rewards(self, rewards: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Rewards [N] as the ring is to keep them."""
 
     def label(self, frames: Frames, game_index: GameIndex) -> Mapping[str, Any]:
-        """The ring's extras for these states, once per new state."""
+        """The ring's extras for the states that `act` was asked about last, once per state."""
 
     def update(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """One update from a batch of ``draws``, equally many rows of each game in their order; its
@@ -68,7 +70,7 @@ class Learner(Protocol):
         """Called once per step of the pool with both counts, now and before."""
 
     def modules(self) -> dict[str, nn.Module]:
-        """What a checkpoint keeps."""
+        """What a checkpoint keeps, by name; ``network`` is the one that is trained to play."""
 
 
 def epsilon_at(settings: ExplorationSettings, agent_steps: int, learn_start: int) -> float:
@@ -133,7 +135,7 @@ class Training:
         index = self.env.game_index
         rng = generator(self.settings.seed, Stream.ACTING, self.iteration)
         frames = self._frames
-        actions = self.learner.policy.act(frames, index, self.epsilon, rng)
+        actions = self.learner.act(frames, index, self.epsilon, rng)
         self.env.send(actions)
         labels = self.learner.label(frames, index)
         if self.settings.training.overlap:

@@ -31,7 +31,7 @@ class Trained:
 
 
 #: What `train` asks a test epoch for where it may stop early: it is to fall.
-STOPPING_MEASURE = "test/excess"
+STOPPING_MEASURE = "test/divergence"
 
 #: Runs a test epoch after so many agent_steps per game and gives what to log. It asks the second
 #: argument now and then and raises KeyboardInterrupt where that says to stop.

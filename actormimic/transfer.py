@@ -11,12 +11,12 @@ import numpy.typing as npt
 import torch
 
 from actormimic.checkpoint import load_weights
-from actormimic.config import EnvironmentSettings, EvaluationSettings, SimilaritySettings
 from actormimic.evaluation import evaluate
 from actormimic.games import minimal_actions
 from actormimic.networks import NUM_ACTIONS, AtariNetwork
 from actormimic.policy import Frames, GameIndex, NetworkPolicy, Policy, RandomPolicy, weights_path
 from actormimic.randomness import Stream, derive_seed
+from actormimic.sections import EnvironmentSettings, EvaluationSettings, SimilaritySettings
 
 Matrix = npt.NDArray[np.float64]
 

@@ -105,7 +105,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     training = make_training(arguments)
     parts = Parts(arguments.device)
-    parts.time(training.learner.policy, "act", "act")
+    parts.time(training.learner, "act", "act")
     parts.time(training, "_update", "update")
     parts.time(training.env, "recv", "wait for the emulators")
     parts.time(training, "_store", "store")

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from actormimic.config import ActorMimicSettings, NetworkSettings, OptimizerSettings
 from actormimic.experts import Expert, ExpertsPolicy
 from actormimic.games import minimal_actions
 from actormimic.learners.actor_mimic import ActorMimicLearner
 from actormimic.networks import seeded_network
 from actormimic.randomness import Stream, generator
+from actormimic.sections import ActorMimicSettings, NetworkSettings, OptimizerSettings
 
 GAMES = ["pong", "breakout"]
 SETS = [minimal_actions(game) for game in GAMES]
@@ -140,7 +140,7 @@ def test_who_acts(acting):
     subject = learner(acting=acting, expert_share=0.5)
     index = np.repeat(np.arange(2, dtype=np.int32), 32)
     seen = frames(64)
-    actions = subject.policy.act(seen, index, 0.0, generator(0, Stream.ACTING, 0))
+    actions = subject.act(seen, index, 0.0, generator(0, Stream.ACTING, 0))
     by_student = subject.student.outputs(seen, index).argmax(dim=1).numpy()
     by_expert = subject.experts.outputs(seen, index).argmax(dim=1).numpy()
     if acting == "student":
@@ -153,21 +153,34 @@ def test_who_acts(acting):
         assert not (actions == by_expert).all()
 
 
+@pytest.mark.parametrize("acting", ["student", "expert", "mixture"])
+def test_experts_look_at_a_state_once_whoever_acts(acting, monkeypatch):
+    subject = learner(acting=acting)
+    calls = []
+    look = subject.experts.label
+    monkeypatch.setattr(subject.experts, "label", lambda *seen: calls.append(1) or look(*seen))
+    index = np.repeat(np.arange(2, dtype=np.int32), 3)
+    for number in range(3):
+        seen = frames(6) + np.uint8(number)
+        subject.act(seen, index, 0.1, generator(0, Stream.ACTING, number))
+        labels = subject.label(seen, index)
+        np.testing.assert_array_equal(labels["expert_q"], look(seen, index)[0].numpy())
+    assert len(calls) == 3
+
+
 def test_expert_share_is_a_share():
     everything = learner(acting="mixture", expert_share=1.0)
     index = np.zeros(16, dtype=np.int32)
     rng = generator(0, Stream.ACTING, 0)
-    actions = everything.policy.act(frames(16), index, 0.0, rng)
+    actions = everything.act(frames(16), index, 0.0, rng)
     assert (actions == everything.experts.outputs(frames(16), index).argmax(1).numpy()).all()
 
 
 def test_selection_sample_draws_other_actions():
     index = np.zeros(64, dtype=np.int32)
     rng = generator(0, Stream.ACTING, 0)
-    greedy = learner().policy.act(frames(64), index, 0.0, rng)
-    drawn = learner(selection="sample").policy.act(
-        frames(64), index, 0.0, generator(0, Stream.ACTING, 0)
-    )
+    greedy = learner().act(frames(64), index, 0.0, rng)
+    drawn = learner(selection="sample").act(frames(64), index, 0.0, generator(0, Stream.ACTING, 0))
     assert not (greedy == drawn).all()
 
 
@@ -234,7 +247,7 @@ def test_dagger_lets_the_expert_act_first_and_the_student_later():
     shares = {}
     for agent_steps in (0, 500, 1000):
         assert subject.at(agent_steps) == {"expert_share": 1 - agent_steps / 1000}
-        actions = subject.policy.act(seen, index, 0.0, generator(0, Stream.ACTING, 1))
+        actions = subject.act(seen, index, 0.0, generator(0, Stream.ACTING, 1))
         shares[agent_steps] = (actions == of["expert"])[differ].mean()
     assert shares[0] == 1.0
     assert 0.2 < shares[500] < 0.8

@@ -3,17 +3,11 @@
 import pytest
 import yaml
 
-from actormimic.config import (
-    ActorMimicRun,
-    DqnRun,
-    TransferRun,
-    expert_file,
-    merge,
-    resolve,
-    task_models,
-)
-from actormimic.config_files import check_settings, to_yaml
+from actormimic.config import ActorMimicRun, DqnRun, TransferRun, merge, resolve, task_models
+from actormimic.config_files import FREE, check_settings, plain_values, to_yaml
+from actormimic.config_yaml import flat_values
 from actormimic.presets import PRESETS
+from actormimic.sections import expert_file
 
 SMALLEST = {
     "dqn": {"game": "pong"},
@@ -89,6 +83,102 @@ def test_an_actor_mimic_run_has_both_readings_too():
         assert (run.actor_mimic.reduction, run.actor_mimic.acting) == ("sum", "student")
         assert (run.actor_mimic.temperature, run.optimizer.weight_decay) == (1.0, 0.0)
         assert (run.replay.capacity, run.exploration.start) == (100_000, 0.1)
+
+
+# What Mnih et al. 2015 print (Extended Data Table 1), as `preset: paper` has it, and where their
+# released code differs. The numbers are written out here a second time on purpose.
+PUBLISHED_DQN = {
+    "training.batch": 32,
+    "training.update_period": 4,
+    "training.learn_start": 50_000,
+    "training.agent_steps": 50_000_000,
+    "replay.capacity": 1_000_000,
+    "exploration.start": 1.0,
+    "exploration.end": 0.1,
+    "exploration.anneal_agent_steps": 1_000_000,
+    "optimizer.kind": "centered_rmsprop",
+    "optimizer.learning_rate": 2.5e-4,
+    "optimizer.beta1": 0.95,
+    "optimizer.beta2": 0.95,
+    "optimizer.epsilon": 0.01,
+    "optimizer.weight_decay": 0.0,
+    "dqn.discount": 0.99,
+    "dqn.target_period": 10_000,
+    "dqn.target_unit": "updates",
+    "dqn.double": False,
+    "dqn.n_step": 1,
+    "dqn.td_clip": 1.0,
+    "dqn.reward_clip": 1.0,
+    "dqn.reduction": "sum",
+    "network.size": "small",
+    "network.outputs": "valid",
+    "network.conv1_padding": 0,
+    "environment.frame_skip": 4,
+    "environment.pooling": "exact",
+    "environment.maxpool_rgb": False,
+    "environment.noop_min": 1,
+    "environment.noop_max": 30,
+    "environment.noop_unit": "agent_steps",
+    "environment.noop_after_life_loss": False,
+    "environment.life_loss_terminal": True,
+    "environment.sticky_probability": 0.0,
+    "environment.max_emulator_frames": 108_000,
+    "evaluation.agent_steps": 125_000,
+    "evaluation.every_agent_steps": 250_000,
+    "evaluation.epsilon": 0.05,
+    "evaluation.protocol": "paper",
+}
+RELEASED_DQN = {
+    "dqn.target_unit": "agent_steps",
+    "network.conv1_padding": 1,
+    "environment.maxpool_rgb": True,
+    "environment.noop_unit": "emulator_frames",
+    "environment.noop_after_life_loss": True,
+    "environment.max_emulator_frames": 0,
+}
+
+
+@pytest.mark.parametrize(
+    ("preset", "expected"),
+    [("paper", PUBLISHED_DQN), ("authors", {**PUBLISHED_DQN, **RELEASED_DQN})],
+)
+def test_the_published_dqn_in_every_number(preset, expected):
+    run = resolve({"task": "dqn", "preset": preset, "game": "pong"})
+    found = flat_values(plain_values(run))
+    assert {name: found[name] for name in expected} == expected
+    # Nothing that is learned with is left out above.
+    sections = {name.partition(".")[0] for name in expected} - {"evaluation"}
+    elsewhere = {*FREE, "training.log_every_agent_steps", "training.overlap"}
+    elsewhere |= {"environment.num_envs", "replay.feature_dtype"}
+    learned = {name for name in found if name.partition(".")[0] in sections}
+    assert learned - elsewhere <= set(expected)
+
+
+@pytest.mark.parametrize(
+    ("task", "values", "message"),
+    [
+        (
+            "evaluate",
+            {"environment": {"num_envs": 4}},
+            "environment.num_envs is 4, which changes nothing .*; allowed here: 8",
+        ),
+        ("evaluate", {"environment": {"life_loss_terminal": False}}, "life_loss_terminal is False"),
+        ("evaluate", {"evaluation": {"every_agent_steps": 5}}, "every_agent_steps is 5"),
+        ("actor_mimic", {"actor_mimic": {"expert_share": 0.1}}, "expert_share is 0.1, which cha"),
+        ("actor_mimic", {"actor_mimic": {"feature_head": "mlp"}}, "feature_head is 'mlp', which"),
+        ("actor_mimic", {"early_stopping": {"min_improvement": 1.0}}, "min_improvement is 1.0, wh"),
+        ("actor_mimic", {"network": {"outputs": "valid"}}, "outputs is 'valid' for 2 games with o"),
+        ("multitask_dqn", {"network": {"outputs": "valid"}}, "outputs is 'valid' for 2 games wit"),
+    ],
+)
+def test_settings_that_would_change_nothing_are_refused(task, values, message):
+    with pytest.raises(ValueError, match=message):
+        check_settings({"task": task, **SMALLEST[task], **values})
+
+
+def test_separate_heads_may_have_units_for_valid_actions_only():
+    values = {"task": "multitask_dqn", "heads": "separate", "network": {"outputs": "valid"}}
+    assert check_settings({**values, **SMALLEST["multitask_dqn"]}).network.outputs == "valid"
 
 
 def test_merge_replaces_lists_and_descends_into_sections():

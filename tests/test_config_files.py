@@ -1,5 +1,8 @@
 """Finding, reading, overriding and checking configs; each mistake is one line that says enough."""
 
+import re
+import shlex
+
 import pytest
 import yaml
 
@@ -345,3 +348,25 @@ def test_mistakes_in_stages_are_named(scaled, change, message):
     second = {"config": "transfer.yaml", **change}
     with pytest.raises(ValueError, match=message):
         stage_runs({"stages": {"a": first, "b": second}})
+
+
+def commands_in_comments():
+    """What configs tell their readers to type, with the config where it stands."""
+    for name in shipped_configs():
+        text = find_config(name).read_text()
+        comment = " ".join(re.findall(r"^# ?(.*)$", text, re.MULTILINE))
+        for found in re.finditer(
+            r"python -m actormimic\.run ((?:'[^']*'|[\w./=\[\]-])+ ?)+", comment
+        ):
+            yield name, found[0]
+
+
+def test_the_commands_in_configs_comments_mean_something():
+    found = list(commands_in_comments())
+    assert {"dqn.yaml", "evaluate.yaml", "transfer.yaml"} <= {name for name, _ in found}
+    for _, command in found:
+        words = [word for word in shlex.split(command)[3:] if word.endswith(".yaml") or "=" in word]
+        settings = load_settings(words[0], words[1:])
+        if settings.task == "evaluate":
+            made_by = load_settings(f"{settings.source.removeprefix('runs/')}.yaml")
+            assert set(settings.games) <= set(made_by.games)

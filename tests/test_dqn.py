@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from actormimic.config import DqnSettings, NetworkSettings, OptimizerSettings
 from actormimic.learners.dqn import DqnLearner, td_loss, td_targets
 from actormimic.networks import seeded_network
+from actormimic.sections import DqnSettings, NetworkSettings, OptimizerSettings
 
 PONG = (0, 1, 3, 4, 11, 12)
 

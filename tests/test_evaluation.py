@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from actormimic import evaluation
-from actormimic.config import EnvironmentSettings, EvaluationSettings
 from actormimic.evaluation import ImitationProbe, evaluate
 from actormimic.games import minimal_actions
 from actormimic.policy import RandomPolicy
+from actormimic.sections import EnvironmentSettings, EvaluationSettings
 
 GAMES = ("breakout",)
 SETS = [minimal_actions("breakout")]
@@ -136,7 +136,7 @@ def make_outputs(values):
     return lambda frames, game_index: torch.tensor(values)
 
 
-def test_the_probe_measures_agreement_cross_entropy_and_floor():
+def test_the_probe_measures_agreement_cross_entropy_and_entropy():
     inf = float("inf")
     student = [[0.0, 1.0, -inf], [2.0, 0.0, -inf]]
     expert = [[0.0, 0.5, -inf], [0.0, 0.5, -inf]]
@@ -148,7 +148,7 @@ def test_the_probe_measures_agreement_cross_entropy_and_floor():
     assert result["states"] == 2
     assert result["agreement"] == 0.5
     assert result["cross_entropy"] == pytest.approx(-np.mean([(p * log).sum() for log in logs]))
-    assert result["floor"] == pytest.approx(-(p * np.log(p)).sum())
+    assert result["expert_entropy"] == pytest.approx(-(p * np.log(p)).sum())
 
 
 def test_the_probe_looks_at_every_nth_call():

@@ -6,10 +6,10 @@ import torch
 
 from actormimic import experts
 from actormimic.checkpoint import WeightsHeader, save_weights
-from actormimic.config import NetworkSettings
 from actormimic.games import minimal_actions
 from actormimic.networks import seeded_network
 from actormimic.randomness import Stream, generator
+from actormimic.sections import NetworkSettings
 
 
 def frames(rows: int) -> np.ndarray:

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from actormimic import experts
-from actormimic.config import ExpertFile
 from actormimic.games import minimal_actions
 from actormimic.networks import ARCHITECTURES
+from actormimic.sections import ExpertFile
 
 
 def states(rows: int = 4) -> torch.Tensor:

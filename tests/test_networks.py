@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from actormimic.config import NetworkSettings
 from actormimic.networks import AtariNetwork, described_network, seeded_network
+from actormimic.sections import NetworkSettings
 
 PONG = (0, 1, 3, 4, 11, 12)
 BREAKOUT = (0, 1, 3, 4)

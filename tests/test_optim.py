@@ -5,7 +5,6 @@ import math
 import pytest
 import torch
 
-from actormimic.config import OptimizerSettings
 from actormimic.optim import (
     AuthorsAdam,
     CenteredRMSProp,
@@ -14,6 +13,7 @@ from actormimic.optim import (
     restore_optimizer,
     schedule_rate,
 )
+from actormimic.sections import OptimizerSettings
 
 GRADIENTS = [1.0, -2.0, 0.5]
 

@@ -186,12 +186,21 @@ def test_a_complete_run_that_is_to_be_longer_goes_on(tmp_path: Path):
 
 
 def test_a_run_that_fails_stops_the_pipeline_and_is_said(tmp_path: Path, capfd):
-    each = {"game": GAMES, "device": ["cuda:77"]}
+    each = {"game": GAMES, "replay.capacity": [10**13]}  # more than there are addresses
     stages = {"experts": {"config": "expert.yaml", **TINY, "each": each}}
     assert main([str(experiment(tmp_path, processes=2, stages=stages))]) == 2
     error = capfd.readouterr().err
     assert "the run of experts (expert-" in error
-    assert "cuda:77" in error
+    assert "10000000000000" in error
+
+
+def test_a_stage_s_device_that_is_not_there_is_refused_before_anything_is_made(
+    tmp_path: Path, capfd
+):
+    stages = {"experts": {"config": "expert.yaml", **TINY, "game": "pong", "device": "cuda:77"}}
+    assert main([str(experiment(tmp_path, stages=stages, shows=[]))]) == 2
+    assert "device is 'cuda:77'" in capfd.readouterr().err
+    assert not (tmp_path / "pipeline").exists()
 
 
 def test_an_interrupted_pipeline_goes_on(tmp_path: Path, capfd):

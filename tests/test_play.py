@@ -7,11 +7,11 @@ import pytest
 
 from actormimic import play
 from actormimic.checkpoint import WeightsHeader, save_weights
-from actormimic.config import EnvironmentSettings, NetworkSettings
 from actormimic.environments import make_env, whole_games
 from actormimic.games import minimal_actions
 from actormimic.networks import seeded_network
 from actormimic.policy import RandomPolicy
+from actormimic.sections import EnvironmentSettings, NetworkSettings
 
 GAMES = ("pong", "breakout")
 ACTION_SETS = tuple(minimal_actions(game) for game in GAMES)

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from actormimic.checkpoint import WeightsHeader, save_weights
-from actormimic.config import NetworkSettings
 from actormimic.networks import seeded_network
 from actormimic.policy import (
     NetworkPolicy,
@@ -15,6 +14,7 @@ from actormimic.policy import (
     mix_random,
 )
 from actormimic.randomness import Stream, generator
+from actormimic.sections import NetworkSettings
 
 PONG = (0, 1, 3, 4, 11, 12)
 BREAKOUT = (0, 1, 3, 4)

@@ -53,4 +53,5 @@ def test_the_settings_beyond_the_paper_are_taken_as_typed() -> None:
     of_transfers = set(TransferRun.model_fields) - set(ActorMimicRun.model_fields)
     for setting in typed:
         key = re.split(r"[.=]", setting)[0]
-        load_settings("transfer.yaml" if key in of_transfers else "amn.yaml", shlex.split(setting))
+        config = ["transfer.yaml", "source=runs/amn"] if key in of_transfers else ["amn.yaml"]
+        load_settings(config[0], [*config[1:], *shlex.split(setting)])

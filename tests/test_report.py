@@ -32,7 +32,7 @@ def results(**changes):
         "percent": 83.6,
         "agreement": 0.75,
         "cross_entropy": 0.5,
-        "floor": 0.25,
+        "expert_entropy": 0.25,
     }
     return {
         "task": "actor_mimic",
@@ -70,13 +70,16 @@ def test_the_table_is_aligned_and_complete():
     assert lines[0] == "Nine episodes"
     assert lines[1].split() == [
         *["game", "random", "expert", "student", "percent", "agreement", "cross-entropy"],
-        *["its", "floor"],
+        *["expert's", "entropy"],
     ]
     assert lines[3].split("  ")[0] == "pong"
     assert [cell.strip() for cell in re.split(r"\s{2,}", lines[3])] == [
-        *["pong", "-20.5 ± 1.5", "10.0 ± 1.5", "5.0 ± 1.5", "83.6%", "0.750", "0.5000", "0.2500"]
+        *["pong", "-20.5 ± 1.5 (9)", "10.0 ± 1.5 (9)", "5.0 ± 1.5 (9)"],
+        *["83.6%", "0.750", "0.5000", "0.2500"],
     ]
-    assert [cell.strip() for cell in re.split(r"\s{2,}", lines[4])][2:5] == ["-", "21.0 ± 1.5", "-"]
+    assert [cell.strip() for cell in re.split(r"\s{2,}", lines[4])][2:5] == [
+        *["-", "21.0 ± 1.5 (9)", "-"]
+    ]
     assert len({len(line) for line in lines[2:]}) == 1
 
 
@@ -84,7 +87,7 @@ def test_columns_without_values_are_left_out():
     rows = [{"game": "pong", "random": score(-20.5), "expert": None, "student": score(2345.6)}]
     header, row = (report.table(results(task="dqn", rows=rows)).splitlines()[i] for i in (1, 3))
     assert header.split() == ["game", "random", "network"]
-    assert row.endswith("2,346 ± 1.5")
+    assert row.endswith("2,346 ± 1.5 (9)")
 
 
 def test_the_report_of_one_run_lies_with_it(tmp_path, capsys):
@@ -133,7 +136,7 @@ def test_several_runs_stand_side_by_side(tmp_path, monkeypatch, capsys):
     assert report.main([*map(str, folders), "--out", "both"]) == 0
     text = (tmp_path / "both" / "table.md").read_text()
     assert "| game | a | b |" in text
-    assert "| pong | 5.0 ± 1.5, 83.6% | 5.0 ± 1.5, 83.6% |" in text
+    assert "| pong | 5.0 ± 1.5 (9), 83.6% | 5.0 ± 1.5 (9), 83.6% |" in text
     assert report.main([*map(str, folders)]) == 0
     assert (tmp_path / "report" / "index.html").is_file()
 

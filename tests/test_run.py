@@ -16,6 +16,7 @@ from actormimic.config import task_models
 from actormimic.config_errors import dotted_keys
 from actormimic.config_files import load_settings
 from actormimic.config_yaml import shipped_configs
+from actormimic.presets import PRESETS
 
 CONFIG = "task: actor_mimic\ngames: [pong, breakout]\nname: tiny\n"
 
@@ -40,7 +41,7 @@ def task(monkeypatch):
         stand_in.then()
 
     stand_in.run_task = run_task
-    stand_in.check_networks = lambda settings: None
+    stand_in.check_machine_and_networks = lambda settings: None
     monkeypatch.setitem(sys.modules, "actormimic.tasks", stand_in)
     return stand_in
 
@@ -312,9 +313,16 @@ def test_help_explains_every_setting_and_list_every_config(capsys):
         for key in dotted_keys(model):
             assert key in ("task", "game") or f"  {key} = " in page, key
     assert max(len(line) for line in page.splitlines()) < 140
+    for task_name, presets in PRESETS.items():
+        assert all(f"  {task_name}, {preset}:" in page for preset in presets)
+    assert "optimizer.kind=centered_rmsprop" in page
     assert run.main(["--list"]) == 0
-    listed = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line]
-    assert listed == shipped_configs()
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == shipped_configs()
+    about = dict(line.split(maxsplit=1) for line in lines)
+    assert about["paper/figure7.yaml"] == (
+        "Figure 7 (appendix F): the learning curves behind Table 2, and its runs"
+    )
 
 
 def test_the_written_config_is_plain_yaml(here, task):

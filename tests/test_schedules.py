@@ -27,8 +27,8 @@ def test_a_number_is_constant_and_one_point_too():
 @pytest.mark.parametrize("key", ["beta", "expert_share", "game_weights.seaquest"])
 @pytest.mark.parametrize("points", ["[[0, 0.5], [1e4, 0]]", "0.5", "1"])
 def test_a_config_takes_numbers_and_points(key, points):
-    settings = load_settings("amn.yaml", [f"actor_mimic.{key}={points}"])
-    objective = settings.actor_mimic
+    words = [f"actor_mimic.{key}={points}", "actor_mimic.acting=mixture"]
+    objective = load_settings("amn.yaml", words).actor_mimic
     found = objective.game_weights["seaquest"] if "." in key else getattr(objective, key)
     assert value_at(found, 0) == (1.0 if points == "1" else 0.5)
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from actormimic.checkpoint import WeightsHeader, save_weights
-from actormimic.config import NetworkSettings
 from actormimic.games import minimal_actions
 from actormimic.networks import seeded_network
 from actormimic.run import main
+from actormimic.sections import NetworkSettings
 
 
 def test_sources_that_are_not_there_are_refused_before_anything_is_made(tmp_path: Path, capfd):
@@ -26,6 +26,21 @@ def test_sources_that_are_not_there_are_refused_before_anything_is_made(tmp_path
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        ["dqn.yaml", "device=cuda:77"],
+        ["amn.yaml", "experts=bundled", "network.outputs=valid"],
+        ["amn.yaml", "experts={pong: bundled}", "expert_training.config=nowhere.yaml"],
+        ["amn.yaml", "experts={pong: bundled}", "expert_training.overrides=[preset=quick]"],
+    ],
+)
+def test_what_would_fail_later_is_refused_before_anything_is_made(words, tmp_path: Path, capfd):
+    assert main([*words, f"folder={tmp_path / 'run'}"]) == 2
+    assert capfd.readouterr().err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
     ("words", "message"),
     [
         (["freeze=[fc2]"], "freeze names fc2, which the small network has not; allowed: conv1, co"),
@@ -34,6 +49,7 @@ def test_sources_that_are_not_there_are_refused_before_anything_is_made(tmp_path
             ["freeze=[conv1, fc1]", "reinitialize=[conv3, fc1]"],
             "freeze names fc1, which reinitialize names too and would never learn; allowed: layers",
         ),
+        (["reinitialize=[fc1]"], "reinitialize is ['fc1'], which changes nothing (source is 'rand"),
     ],
 )
 def test_wrong_layers_are_refused(capfd, tmp_path: Path, words, message):

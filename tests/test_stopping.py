@@ -8,9 +8,9 @@ import torch
 from test_training import make_learner, settings, weights
 
 from actormimic.checkpoint import load_weights
-from actormimic.config import EarlyStoppingSettings
 from actormimic.metrics import Progress
 from actormimic.run import main
+from actormimic.sections import EarlyStoppingSettings
 from actormimic.stopping import EarlyStopping
 from actormimic.training_run import STOPPING_MEASURE, train
 
@@ -153,7 +153,7 @@ def test_a_student_that_stops_early_ends_with_its_best_weights(tmp_path: Path, c
     tests = [line for line in lines if STOPPING_MEASURE in line]
     assert [line["agent_steps"] for line in tests] == [30, 60]
     for line in tests:
-        assert line[STOPPING_MEASURE] == line["test/excess/atlantis"] > 0
+        assert line[STOPPING_MEASURE] == line["test/divergence/atlantis"] > 0
         assert 0 <= line["test/agreement/atlantis"] <= 1
     final, header = load_weights(tmp_path / "checkpoints" / "final.safetensors")
     best, _ = load_weights(tmp_path / "checkpoints" / "best.safetensors")

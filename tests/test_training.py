@@ -11,12 +11,13 @@ import pytest
 import torch
 
 from actormimic.checkpoint import CheckpointStore
-from actormimic.config import ExplorationSettings, LearningSettings, NetworkSettings, resolve
+from actormimic.config import LearningSettings, resolve
 from actormimic.experts import Expert, ExpertsPolicy
 from actormimic.games import minimal_actions
 from actormimic.learners.actor_mimic import ActorMimicLearner
 from actormimic.learners.dqn import DqnLearner
 from actormimic.networks import seeded_network
+from actormimic.sections import ExplorationSettings, NetworkSettings
 from actormimic.training import Training, epsilon_at
 from actormimic.training_run import train
 
@@ -133,14 +134,14 @@ def test_the_ring_holds_what_was_played():
     run = settings(training={"learn_start": 296, "agent_steps": 300}, replay={"capacity": 4000})
     learner = make_learner(run)
     seen = {}
-    act = learner.policy.act
+    act = learner.act
 
     def record(frames, game_index, epsilon, rng):
         for frame in frames:
             seen[frame.tobytes()] = True
         return act(frames, game_index, epsilon, rng)
 
-    learner.policy.act = record
+    learner.act = record
     training = Training(run, learner)
     for _ in training.steps():
         pass

@@ -10,15 +10,15 @@ import pytest
 import torch
 
 from actormimic.checkpoint import WeightsHeader, load_weights, save_weights
-from actormimic.config import (
+from actormimic.games import minimal_actions
+from actormimic.networks import seeded_network
+from actormimic.policy import NetworkPolicy
+from actormimic.sections import (
     EnvironmentSettings,
     EvaluationSettings,
     NetworkSettings,
     SimilaritySettings,
 )
-from actormimic.games import minimal_actions
-from actormimic.networks import seeded_network
-from actormimic.policy import NetworkPolicy
 from actormimic.transfer import (
     FeatureMoments,
     covariance_similarity,

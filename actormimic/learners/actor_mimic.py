@@ -14,7 +14,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from actormimic.config import ActorMimicSettings, OptimizerSettings
 from actormimic.experts import ExpertsPolicy
 from actormimic.learners.batches import Draws, Extras
 from actormimic.losses import actor_mimic_loss
@@ -23,32 +22,7 @@ from actormimic.optim import make_optimizer, schedule_rate
 from actormimic.policy import Actions, Frames, GameIndex, NetworkPolicy, action_masks, mix_random
 from actormimic.projections import GroupedLinear, GroupedMlp
 from actormimic.schedules import is_scheduled, largest, value_at
-
-
-class MixturePolicy:
-    """Acts by the student, the experts, or by a share of both (section 3.1)."""
-
-    def __init__(
-        self,
-        student: NetworkPolicy,
-        experts: ExpertsPolicy,
-        action_sets: Sequence[Sequence[int]],
-        expert_share: float,
-    ) -> None:
-        self.games = student.games
-        self._student = student
-        self._experts = experts
-        self._masks = action_masks(action_sets)
-        self.expert_share = expert_share
-
-    def act(
-        self, frames: Frames, game_index: GameIndex, epsilon: float, rng: np.random.Generator
-    ) -> Actions:
-        """epsilon-greedy actions, each decision by the expert with probability expert_share."""
-        by_student = self._student.act(frames, game_index, 0.0, rng)
-        by_expert = self._experts.act(frames, game_index, 0.0, rng)
-        chosen = np.where(rng.random(len(frames)) < self.expert_share, by_expert, by_student)
-        return mix_random(chosen, self._masks[game_index], epsilon, rng)
+from actormimic.sections import ActorMimicSettings, OptimizerSettings
 
 
 class ActorMimicLearner:
@@ -78,14 +52,11 @@ class ActorMimicLearner:
         self.experts = experts
         self.settings = settings
         self.student = NetworkPolicy(network, games, action_sets, settings.selection)
-        self.policy: Any = self.student
-        if settings.acting == "expert":
-            self.policy = experts
-        elif settings.acting == "mixture":
-            share = value_at(settings.expert_share, 0)
-            self.policy = MixturePolicy(self.student, experts, action_sets, share)
+        self._expert_share = value_at(settings.expert_share, 0)
+        self._labels: Mapping[str, Any] | None = None
         self._device = next(network.parameters()).device
-        self._masks = torch.from_numpy(action_masks(action_sets)).to(self._device)
+        self._valid = action_masks(action_sets)
+        self._masks = torch.from_numpy(self._valid).to(self._device)
         self._feature_dtype = np.dtype(feature_dtype)
         self.heads: nn.Module | None = None
         width = experts.feature_size
@@ -128,17 +99,39 @@ class ActorMimicLearner:
                     values[f"game_weight/{game}"] = value_at(weight, agent_steps)
                     # One by one: a copy from the host would wait for the device.
                     row.fill_(values[f"game_weight/{game}"])
-        if isinstance(self.policy, MixturePolicy) and is_scheduled(settings.expert_share):
-            values["expert_share"] = value_at(settings.expert_share, agent_steps)
-            self.policy.expert_share = values["expert_share"]
+        if is_scheduled(settings.expert_share):
+            self._expert_share = value_at(settings.expert_share, agent_steps)
+            values["expert_share"] = self._expert_share
         return values
+
+    def act(
+        self, frames: Frames, game_index: GameIndex, epsilon: float, rng: np.random.Generator
+    ) -> Actions:
+        """epsilon-greedy actions by whom ``acting`` names (section 3.1), int64 [N]."""
+        if self.settings.acting == "student":
+            return self.student.act(frames, game_index, epsilon, rng)
+        # What the experts would do is in the labels, which are asked for next: they look once.
+        self._labels = self._look(frames, game_index)
+        masks = self._valid[game_index]
+        chosen = np.where(masks, self._labels["expert_q"], -np.inf).argmax(axis=1)
+        if self.settings.acting == "mixture":
+            by_student = self.student.act(frames, game_index, 0.0, rng)
+            chosen = np.where(rng.random(len(frames)) < self._expert_share, chosen, by_student)
+        return mix_random(chosen, masks, epsilon, rng)
 
     def stored_rewards(self, rewards: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Rewards play no part in imitation; the ring keeps them raw."""
         return rewards
 
     def label(self, frames: Frames, game_index: GameIndex) -> Mapping[str, Any]:
-        """What the experts think of these states: ``expert_q`` [N, 18], ``expert_features``."""
+        """What the experts think of these states: ``expert_q`` [N, 18], ``expert_features``.
+
+        Where an expert acts, these are the states that `act` was asked about last.
+        """
+        labels, self._labels = self._labels, None
+        return self._look(frames, game_index) if labels is None else labels
+
+    def _look(self, frames: Frames, game_index: GameIndex) -> Mapping[str, Any]:
         values, features = self.experts.label(frames, game_index)
         labels = {"expert_q": values.float().cpu().numpy()}
         if self.heads is not None:
@@ -185,7 +178,7 @@ class ActorMimicLearner:
         """Imitation has no target network to copy."""
 
     def modules(self) -> dict[str, nn.Module]:
-        """What a checkpoint keeps, by name; the first is the network that plays."""
+        """What a checkpoint keeps, by name."""
         kept: dict[str, nn.Module] = {"network": self.network}
         if self.heads is not None:
             kept["heads"] = self.heads

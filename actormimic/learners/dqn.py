@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from actormimic.config import DqnSettings, OptimizerSettings
 from actormimic.learners.batches import Draws, Extras
 from actormimic.networks import AtariNetwork
 from actormimic.optim import make_optimizer, schedule_rate
-from actormimic.policy import Frames, GameIndex, NetworkPolicy, action_masks
+from actormimic.policy import Actions, Frames, GameIndex, NetworkPolicy, action_masks
+from actormimic.sections import DqnSettings, OptimizerSettings
 
 
 def td_targets(
@@ -93,6 +93,12 @@ class DqnLearner:
         """Put the step size to where its schedule stands; epsilon's is the loop's."""
         return schedule_rate(self.optimizer, self._optimizer_settings, agent_steps)
 
+    def act(
+        self, frames: Frames, game_index: GameIndex, epsilon: float, rng: np.random.Generator
+    ) -> Actions:
+        """epsilon-greedy actions in ALE's numbers, int64 [N]."""
+        return self.policy.act(frames, game_index, epsilon, rng)
+
     def stored_rewards(self, rewards: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Rewards as the ring keeps them: clipped for learning."""
         bound = self.settings.reward_clip
@@ -133,5 +139,5 @@ class DqnLearner:
             self.target.load_state_dict(self.network.state_dict())
 
     def modules(self) -> dict[str, torch.nn.Module]:
-        """What a checkpoint keeps, by name; the first is the network that plays."""
+        """What a checkpoint keeps, by name."""
         return {"network": self.network, "target": self.target}
