@@ -2,8 +2,9 @@
 
 Takes the weights of a run of ``task: dqn``, or of a ``task: transfer`` in which such an expert goes
 on with its own game (the final ones, or the newest of a run that is still going), rounds them to
-half precision, plays a test epoch of the paper's protocol with what was rounded, and writes
-weights, card (``actormimic.cards``) and the page over all cards. Run folders are only read.
+half precision, plays a test epoch of the paper's protocol with what was rounded (episodes as long
+as the run's settings allow), and writes weights, card (``actormimic.cards``) and the page over all
+cards. Run folders are only read.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from actormimic.cards import (
     CURVES_NAME,
@@ -47,7 +49,7 @@ from actormimic.experts import BUNDLED, ExpertsPolicy, load
 from actormimic.metrics import read_metrics
 from actormimic.plots import Curves, draw_returns
 from actormimic.policy import Policy, RandomPolicy, weights_path
-from actormimic.sections import EvaluationSettings
+from actormimic.sections import EnvironmentSettings, EvaluationSettings
 
 _EPSILON = 0.05  # the paper's, for every test epoch
 _CURVE_POINTS = 100
@@ -70,6 +72,58 @@ def bundle(run: Path, out: Path, agent_steps: int, seed: int, say: Say = print) 
             `LARGEST_BYTES`; nothing was written then.
         OSError: a file cannot be written.
     """
+    trained = _read(run)
+    game, settings, header = trained.game, trained.settings, trained.header
+    out.mkdir(parents=True, exist_ok=True)
+    # Complete or absent: written aside, and moved when the test epochs are played.
+    with TemporaryDirectory(prefix=".unfinished-", dir=out) as scratch:
+        weights = Path(scratch) / f"{game}.safetensors"
+        save_weights(weights, trained.halves, header)
+        weights.chmod(0o644)  # safetensors keeps it to its owner; this one is to be shipped
+        size = weights.stat().st_size
+        if size > LARGEST_BYTES:
+            raise ValueError(
+                f"{weights.name} takes {size:,} bytes; allowed: at most {LARGEST_BYTES:,}"
+            )
+        say(f"{game}: {header.agent_steps:,} agent steps; test epoch of {agent_steps:,}")
+        card = Card(
+            game=game,
+            recipe=trained.recipe,
+            agent_steps=header.agent_steps,
+            training_hours=round(trained.history.seconds / 3600, 2),
+            machine=_machine(run, settings),
+            seed=settings.seed,
+            network=settings.network.size,
+            weights=WeightsFile(
+                name=weights.name,
+                bytes=size,
+                sha256=hashlib.sha256(weights.read_bytes()).hexdigest(),
+                dtype="float16",
+                parameters=sum(tensor.numel() for tensor in trained.halves.values()),
+            ),
+            evaluation=_test_epoch(weights, game, settings.environment, agent_steps, seed),
+            learning_curve=trained.history.thinned(),
+            actormimic_version=header.actormimic_version,
+            torch_version=header.torch_version,
+        )
+        write_card(Path(scratch) / f"{game}.yaml", card)
+        for name in (weights.name, f"{game}.yaml"):
+            (Path(scratch) / name).replace(out / name)
+    return card
+
+
+class _Trained(NamedTuple):
+    """An expert in a run folder, as it is to be shipped."""
+
+    game: str
+    settings: DqnRun | TransferRun
+    header: WeightsHeader
+    halves: dict[str, Tensor]
+    recipe: str
+    history: _History
+
+
+def _read(run: Path) -> _Trained:
     if not run.is_dir():
         raise ValueError(f"{run} is no folder; allowed: the run folder of an expert")
     path = weights_path(run)
@@ -92,54 +146,26 @@ def bundle(run: Path, out: Path, agent_steps: int, seed: int, say: Say = print) 
     if first is not None:
         history = first.history.followed_by(history)
         recipes = [f"{first.recipe} folder={_first_folder(game)}", *recipes]
-    header = _to_ship(header, game, history.agent_steps)
-    out.mkdir(parents=True, exist_ok=True)
-    # Complete or absent: written aside, and moved when the test epochs are played.
-    with TemporaryDirectory(prefix=".unfinished-", dir=out) as scratch:
-        weights = Path(scratch) / f"{game}.safetensors"
-        save_weights(weights, halves, header)
-        weights.chmod(0o644)  # safetensors keeps it to its owner; this one is to be shipped
-        size = weights.stat().st_size
-        if size > LARGEST_BYTES:
-            raise ValueError(f"{path} takes {size:,} bytes; allowed: at most {LARGEST_BYTES:,}")
-        expert = load(weights, game)
-        say(f"{game}: {header.agent_steps:,} agent steps; test epoch of {agent_steps:,}")
-        evaluation = EvaluationSettings(agent_steps=agent_steps, epsilon=_EPSILON, protocol="paper")
+    shipped = _to_ship(header, game, history.agent_steps)
+    return _Trained(game, settings, shipped, halves, " && ".join(recipes), history)
 
-        def played(policy: Policy) -> PlayedEpisodes:
-            score = evaluate(policy, evaluation, settings.environment, seed)[game]
-            return _episodes(score)
 
-        card = Card(
-            game=game,
-            recipe=" && ".join(recipes),
-            agent_steps=header.agent_steps,
-            training_hours=round(history.seconds / 3600, 2),
-            machine=_machine(run, settings),
-            seed=settings.seed,
-            network=settings.network.size,
-            weights=WeightsFile(
-                name=weights.name,
-                bytes=size,
-                sha256=hashlib.sha256(weights.read_bytes()).hexdigest(),
-                dtype="float16",
-                parameters=sum(tensor.numel() for tensor in halves.values()),
-            ),
-            evaluation=CardEvaluation(
-                protocol=epoch_in_words(evaluation, settings.environment),
-                agent_steps=agent_steps,
-                seed=seed,
-                expert=played(ExpertsPolicy([expert])),
-                random=played(RandomPolicy([game], [expert.actions])),
-            ),
-            learning_curve=history.thinned(),
-            actormimic_version=header.actormimic_version,
-            torch_version=header.torch_version,
-        )
-        write_card(Path(scratch) / f"{game}.yaml", card)
-        for name in (weights.name, f"{game}.yaml"):
-            (Path(scratch) / name).replace(out / name)
-    return card
+def _test_epoch(
+    weights: Path, game: str, environment: EnvironmentSettings, agent_steps: int, seed: int
+) -> CardEvaluation:
+    expert = load(weights, game)
+    epoch = EvaluationSettings(agent_steps=agent_steps, epsilon=_EPSILON, protocol="paper")
+
+    def played(policy: Policy) -> PlayedEpisodes:
+        return _episodes(evaluate(policy, epoch, environment, seed)[game])
+
+    return CardEvaluation(
+        protocol=epoch_in_words(epoch, environment),
+        agent_steps=agent_steps,
+        seed=seed,
+        expert=played(ExpertsPolicy([expert])),
+        random=played(RandomPolicy([game], [expert.actions])),
+    )
 
 
 def write_index(out: Path) -> None:

@@ -171,7 +171,9 @@ def index_page(cards: Sequence[Card]) -> str:
         "from the cards (`<game>.yaml`) by `python -m actormimic.bundle`; they say more.",
         "",
         "Mean raw return ± standard deviation over the completed episodes of a test epoch with",
-        "ε 0.05, played by the rounded weights; of the paper's experts, the mean of Table 1.",
+        "ε 0.05, played by the rounded weights; of the paper's experts, the mean of Table 1. The",
+        "paper's test epochs have 125,000 agent steps and episodes of any length; the cards say",
+        "how long an episode may be here.",
         "",
         "| game | network | trained, agent steps | hours | random play | expert | episodes | "
         "test epoch, agent steps | paper's expert |",

@@ -19,8 +19,8 @@ WITHOUT_TORCH = "import sys\nsys.modules['torch'] = None  # an import of it is a
 
 @pytest.mark.parametrize(
     ("example", "printed"),
-    list(zip(EXAMPLES, ["", r"\d+ episodes, mean return \d\.\d\d\n"], strict=True)),
-    ids=["several games", "CleanRL's style"],
+    list(zip(EXAMPLES, ["", r"\d+ episodes, mean return \d\.\d\d\n", ""], strict=True)),
+    ids=["several games", "CleanRL's style", "a ring"],
 )
 def test_an_example_runs(example: str, printed: str) -> None:
     done = subprocess.run(

@@ -9,11 +9,13 @@ import pytest
 import torch
 from torch import nn
 
+from actormimic.card_scores import FROM_CARDS
+from actormimic.cards import read_card
 from actormimic.checkpoint import load_weights
 from actormimic.config import RunSettings, resolve
 from actormimic.config_files import load_settings
 from actormimic.expert_training import _training, expert_sources, given_experts
-from actormimic.experts import bundled_games
+from actormimic.experts import BUNDLED, bundled_games
 from actormimic.games import minimal_actions
 from actormimic.learners.dqn import DqnLearner
 from actormimic.networks import seeded_network
@@ -75,9 +77,24 @@ def test_the_main_job_leaves_table_curves_and_weights(amn: Path):
         assert 0 <= row["agreement"] <= 1
         assert row["cross_entropy"] >= row["expert_entropy"] > 0
     assert "12 agent steps per game" in table["caption"]
+    assert FROM_CARDS not in table["caption"]
     assert list((amn / "run" / "report").glob("*.png"))
     assert (amn / "run" / "metrics.jsonl").stat().st_size > 0
     assert load(amn / "run").games == ("breakout", "pong")
+
+
+def test_what_is_on_the_cards_of_bundled_experts_is_not_played_again(tmp_path: Path, capfd):
+    assert run_shipped("amn.yaml", tmp_path, "games=[pong]", "experts=bundled") == 0
+    table = results(tmp_path)
+    (row,) = table["rows"]
+    card = read_card(BUNDLED / "pong.yaml").evaluation
+    assert (row["expert"]["mean"], row["random"]["mean"]) == (card.expert.mean, card.random.mean)
+    assert row["expert"]["episodes"] == card.expert.episodes > row["student"]["episodes"]
+    span = card.expert.mean - card.random.mean
+    share = 100 * (row["student"]["mean"] - card.random.mean) / span
+    assert row["percent"] == pytest.approx(share)
+    assert table["caption"].endswith(f"; {FROM_CARDS}.")
+    assert f"({card.expert.episodes})" in capfd.readouterr().out
 
 
 def test_the_weights_say_what_they_are(amn: Path):
