@@ -12,15 +12,14 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,31 +29,25 @@ from actormimic.cards import (
     LARGEST_BYTES,
     Card,
     CardEvaluation,
-    LearningCurve,
     PlayedEpisodes,
     WeightsFile,
     index_page,
-    read_card,
     read_cards,
     write_card,
 )
 from actormimic.checkpoint import WeightsHeader, load_weights, save_weights
 from actormimic.command_line import Parser, Say
 from actormimic.config import DqnRun, OneGameSettings, TransferRun
-from actormimic.config_files import check_settings, load_settings, plain_values
-from actormimic.config_yaml import SHIPPED, flat_values, one_line_yaml, read_config, shipped_configs
+from actormimic.config_files import check_settings
 from actormimic.devices import choose_device, machine_in_words
 from actormimic.evaluation import GameScore, epoch_in_words, evaluate
 from actormimic.experts import BUNDLED, ExpertsPolicy, load
-from actormimic.metrics import read_metrics
 from actormimic.plots import Curves, draw_returns
 from actormimic.policy import Policy, RandomPolicy, weights_path
+from actormimic.provenance import History, first_folder, first_part, learning_history, recipe
 from actormimic.sections import EnvironmentSettings, EvaluationSettings
 
 _EPSILON = 0.05  # the paper's, for every test epoch
-_CURVE_POINTS = 100
-# What says where a run lies, not what it learns.
-_PLACE = ("name", "folder", "resume")
 
 
 def bundle(run: Path, out: Path, agent_steps: int, seed: int, say: Say = print) -> Card:
@@ -112,6 +105,26 @@ def bundle(run: Path, out: Path, agent_steps: int, seed: int, say: Say = print) 
     return card
 
 
+def play_again(game: str, out: Path, agent_steps: int, seed: int, say: Say = print) -> Card:
+    """Give the card of ``game`` in the folder ``out`` a new test epoch; all else stays.
+
+    Raises:
+        ValueError: there is no such card, or it is not that of the weights beside it.
+        OSError: the card cannot be written.
+    """
+    cards = {card.game: card for card in read_cards(out)}
+    if game not in cards:
+        raise ValueError(f"{out} has no expert of {game}; allowed: {', '.join(cards) or 'none'}")
+    weights = out / cards[game].weights.name
+    settings = check_settings(load_weights(weights)[1].settings)
+    assert isinstance(settings, OneGameSettings)  # it was bundled once
+    say(f"{game}: test epoch of {agent_steps:,}")
+    evaluation = _test_epoch(weights, game, settings.environment, agent_steps, seed)
+    card = cards[game].model_copy(update={"evaluation": evaluation})
+    write_card(out / f"{game}.yaml", card)
+    return card
+
+
 class _Trained(NamedTuple):
     """An expert in a run folder, as it is to be shipped."""
 
@@ -120,7 +133,7 @@ class _Trained(NamedTuple):
     header: WeightsHeader
     halves: dict[str, Tensor]
     recipe: str
-    history: _History
+    history: History
 
 
 def _read(run: Path) -> _Trained:
@@ -136,16 +149,16 @@ def _read(run: Path) -> _Trained:
     (game,) = header.games
     settings = check_settings(header.settings)
     assert isinstance(settings, DqnRun | TransferRun)  # as the header's kind says
-    first = _first_part(settings)
+    first = first_part(settings)
     halves = {name: tensor.half() for name, tensor in tensors.items()}
     for name, tensor in halves.items():
         if not bool(torch.isfinite(tensor).all()):
             raise ValueError(f"{path}: {name} has values that half precision cannot hold")
-    history = _learning(run, game, header.agent_steps)
+    history = learning_history(run, game, header.agent_steps)
     recipes = [recipe(settings, header.agent_steps)]
     if first is not None:
         history = first.history.followed_by(history)
-        recipes = [f"{first.recipe} folder={_first_folder(game)}", *recipes]
+        recipes = [f"{first.recipe} folder={first_folder(game)}", *recipes]
     shipped = _to_ship(header, game, history.agent_steps)
     return _Trained(game, settings, shipped, halves, " && ".join(recipes), history)
 
@@ -190,42 +203,11 @@ def write_index(out: Path) -> None:
     draw_returns(out / CURVES_NAME, [curves], one_length=False)
 
 
-def recipe(settings: DqnRun | TransferRun, agent_steps: int) -> str:
-    """The shortest command that gives ``settings``, ended after ``agent_steps``.
-
-    A transfer begins from where a card's first command leaves its expert.
-    """
-    ended = settings.training.model_copy(update={"agent_steps": agent_steps})
-    wanted = flat_values(plain_values(settings.model_copy(update={"training": ended})))
-    if wanted.get("source", "random") != "random":
-        wanted["source"] = _first_folder(settings.games[0])
-    commands: list[list[str]] = []
-    for config in shipped_configs():
-        own = read_config(SHIPPED / config)
-        if own.get("task") != settings.task:
-            continue
-        start = [f"game={settings.games[0]}"]
-        if own.get("preset") != settings.preset:
-            start.append(f"preset={one_line_yaml(settings.preset)}")
-        try:
-            base = flat_values(plain_values(load_settings(config, start)))
-        except ValueError:
-            continue  # what the config is meant for does not go with that preset
-        changes = [
-            f"{key}={one_line_yaml(value)}"
-            for key, value in wanted.items()
-            if key not in _PLACE and base.get(key) != value
-        ]
-        commands.append(["python", "-m", "actormimic.run", config, *start, *changes])
-    shortest = min(commands, key=len)
-    return shlex.join(shortest)
-
-
 def _to_ship(header: WeightsHeader, game: str, agent_steps: int) -> WeightsHeader:
     """Without the places of this machine, and with what lies behind the weights in all."""
     settings = {**header.settings, "name": game, "folder": None}
     if settings.get("source", "random") != "random":
-        settings["source"] = _first_folder(game)
+        settings["source"] = first_folder(game)
     return replace(header, settings=settings, agent_steps=agent_steps)
 
 
@@ -247,90 +229,14 @@ def _episodes(score: GameScore) -> PlayedEpisodes:
     )
 
 
-class _History(NamedTuple):
-    """What lies behind weights."""
-
-    agent_steps: int
-    seconds: float
-    returns: list[tuple[int, float]]
-    """agent_steps and mean return of the training's episodes then."""
-
-    def followed_by(self, later: _History) -> _History:
-        """This one, and ``later`` on top."""
-        moved = [(self.agent_steps + steps, value) for steps, value in later.returns]
-        return _History(
-            self.agent_steps + later.agent_steps,
-            self.seconds + later.seconds,
-            self.returns + moved,
-        )
-
-    def thinned(self) -> LearningCurve:
-        """Means over equal numbers of points."""
-        if not self.returns:
-            return LearningCurve(agent_steps=[], mean_return=[])
-        parts = np.array_split(np.array(self.returns), min(_CURVE_POINTS, len(self.returns)))
-        return LearningCurve(
-            agent_steps=[int(part[-1, 0]) for part in parts],
-            mean_return=[round(float(part[:, 1].mean()), 3) for part in parts],
-        )
-
-
-def _learning(run: Path, game: str, agent_steps: int) -> _History:
-    """What the log says, up to where the weights were saved."""
-    lines = [
-        line for line in read_metrics(run / "metrics.jsonl") if line["agent_steps"] <= agent_steps
-    ]
-    if not lines:
-        raise ValueError(f"{run} has no metrics.jsonl; allowed: the run folder of an expert")
-    returns = [
-        (line["agent_steps"], line[key])
-        for line in lines
-        if line.get(key := f"train/return/{game}") is not None
-    ]
-    return _History(agent_steps, float(lines[-1]["seconds"]), returns)
-
-
-class _FirstPart(NamedTuple):
-    """The expert that a transfer went on from."""
-
-    recipe: str
-    history: _History
-
-
-def _first_folder(game: str) -> str:
-    """Where a card's first command leaves the expert that its second one goes on from."""
-    return f"runs/{game}-first"
-
-
-def _first_part(settings: DqnRun | TransferRun) -> _FirstPart | None:
-    """Where a run's network came from; None where it began with random weights."""
-    if isinstance(settings, DqnRun) or settings.source == "random":
-        return None
-    source = Path(settings.source).expanduser()
-    path = weights_path(source)
-    _, header = load_weights(path)
-    first = check_settings(header.settings)
-    if not isinstance(first, DqnRun) or first.games != settings.games:
-        raise ValueError(
-            f"source {path} is of task {header.kind} for {', '.join(header.games)}; allowed: an "
-            f"expert of {settings.games[0]} by task dqn"
-        )
-    if source.is_dir():
-        history = _learning(source, header.games[0], header.agent_steps)
-    else:  # a file that was shipped, with its card beside it
-        card = read_card(path.with_suffix(".yaml"))
-        curve = card.learning_curve
-        points = list(zip(curve.agent_steps, curve.mean_return, strict=True))
-        history = _History(card.agent_steps, 3600 * card.training_hours, points)
-    return _FirstPart(recipe(first, header.agent_steps), history)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     try:
         options = _options(arguments)
-        for run in options.runs:
-            card = bundle(run, options.out, options.agent_steps, options.seed)
+        made = [partial(bundle, run) for run in options.runs]
+        made += [partial(play_again, game) for game in options.again]
+        for make in made:
+            card = make(options.out, options.agent_steps, options.seed)
             played = card.evaluation
             print(
                 f"{card.game}: {played.expert.mean:g} ± {played.expert.deviation:g} over "
@@ -352,6 +258,13 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "runs", type=Path, nargs="*", help="run folders of experts; none: write the page anew"
+    )
+    parser.add_argument(
+        "--again",
+        metavar="GAME",
+        nargs="+",
+        default=[],
+        help="experts in the package (or --out) whose cards get a new test epoch",
     )
     parser.add_argument(
         "--out", type=Path, default=BUNDLED, help="folder of weights and cards (%(default)s)"

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shlex
+import shutil
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from actormimic.checkpoint import load_weights, save_weights
 from actormimic.config_files import check_settings, load_settings, plain_values
 from actormimic.config_yaml import flat_values
 from actormimic.environments import make_env
+from actormimic.provenance import recipe
 from actormimic.run import main as run_main
 
 TINY = [
@@ -208,7 +210,7 @@ def test_the_shortest_recipe_is_found():
         ("expert.yaml", "game=boxing", "preset=null"),
     ):
         settings = load_settings(config, [*overrides, "name=x", "folder=/y", "seed=4"])
-        found = bundle.recipe(settings, 123_456)
+        found = recipe(settings, 123_456)
         assert_recipe_gives(found, settings, 123_456)
         assert shlex.split(found)[3] == config
         assert len(shlex.split(found)) == 4 + len(overrides) + 2
@@ -247,6 +249,22 @@ def test_what_is_no_expert_is_refused_and_nothing_is_written(trained: Path, tmp_
     save_weights(path, large, header)
     assert "has values that half precision cannot hold" in refused(capsys, run, "--out", out)
     assert not out.exists()
+
+
+def test_a_card_gets_another_test_epoch_and_keeps_all_else(box: Path, tmp_path: Path, capsys):
+    out = tmp_path / "box"
+    shutil.copytree(box, out)
+    words = ["--again", "breakout", "--out", str(out), "--agent-steps", "300", "--seed", "9"]
+    assert bundle.main(words) == 0
+    (before,), (after,) = read_cards(box), read_cards(out)
+    assert after.evaluation != before.evaluation
+    assert (after.evaluation.agent_steps, after.evaluation.seed) == (300, 9)
+    assert after.model_copy(update={"evaluation": before.evaluation}) == before
+    check_box(out)
+    capsys.readouterr()
+    assert "has no expert of pong; allowed: breakout" in refused(
+        capsys, "--again", "pong", "--out", out
+    )
 
 
 def test_an_expert_that_is_too_large_is_refused(trained: Path, tmp_path: Path, capsys, monkeypatch):

@@ -96,6 +96,7 @@ PYTHON_FLOORS = {
     "__main__": 5,
     "bundle": 5,
     "play": 5,
+    "provenance": 5,
     "run": 5,
 }
 LONGEST_FILE = 400
