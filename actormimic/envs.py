@@ -373,7 +373,7 @@ class AtariVectorEnv(VectorEnv[Any, Any, Any]):
         yet, are part of the state.
 
         Raises:
-            RuntimeError: the pool was never reset.
+            RuntimeError: the pool was never reset, or cannot be saved: the game is named, and why.
         """
         state: bytes = self.ale.clone_state()
         return state

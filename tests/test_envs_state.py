@@ -113,7 +113,7 @@ def test_results_under_way_and_the_last_batch_fit_together() -> None:
 
 def sealed(body: bytes) -> bytes:
     """``body`` behind a prefix that fits it."""
-    return PREFIX.pack(b"AMSP", 2, zlib.crc32(body), len(body)) + body
+    return PREFIX.pack(b"AMSP", 3, zlib.crc32(body), len(body)) + body
 
 
 def strings_at(body: bytes, at: int, count: int) -> list[tuple[int, int]]:
@@ -160,8 +160,8 @@ def test_damaged_bytes_are_refused_and_change_nothing() -> None:
         env.restore_state(state + b"!")
     with pytest.raises(ValueError, match="not a saved pool"):
         env.restore_state(b"abcdefgh" * 9)
-    with pytest.raises(ValueError, match="of version 1; this build reads version 2"):
-        env.restore_state(state[:4] + struct.pack("<I", 1) + state[8:])
+    with pytest.raises(ValueError, match="of version 2; this build reads version 3"):
+        env.restore_state(state[:4] + struct.pack("<I", 2) + state[8:])
     with pytest.raises(TypeError):
         env.restore_state("state")  # type: ignore[arg-type]
     assert_goes_on_as(env, untouched)

@@ -87,6 +87,7 @@ void AtariEnv::reset() {
   }
   begin_episode();
   autoreset_ = false;
+  half_loaded_ = false;
 }
 
 void AtariEnv::begin_episode() {
@@ -148,7 +149,12 @@ void AtariEnv::do_noops(bool may_fire) {
   }
 }
 
+void AtariEnv::require_whole() const {
+  ensure(!half_loaded_, "a saved state that was refused is half loaded: reset first");
+}
+
 void AtariEnv::step(int action, float strength) {
+  require_whole();
   if (settings_.autoreset == Autoreset::kNextStep) {
     if (episode_over()) return begin_episode();
     if (life_over()) return begin_life();
@@ -261,6 +267,7 @@ void AtariEnv::write(int env_id, const Slot& slot) const {
 }
 
 void AtariEnv::save(StateWriter& out) const {
+  require_whole();
   console_.save(out);
   std::ostringstream random;
   random << noop_random_;
@@ -280,27 +287,31 @@ void AtariEnv::save(StateWriter& out) const {
 }
 
 void AtariEnv::load(StateReader& in) {
+  half_loaded_ = true;
   console_.load(in);
   const std::string generator = in.get_string();
   require_generator(generator);
   std::istringstream(generator) >> noop_random_;
-  constexpr int kMost = std::numeric_limits<int>::max();
-  pending_seed_ = in.get<int>();
-  require_range("pending seed of the saved state", pending_seed_, -1, kMost);
+  const int pending_seed = in.get<int>();
+  require_range("pending seed of the saved state", pending_seed, -1,
+                std::numeric_limits<int>::max());
   elapsed_frames_ = in.get<int>();
   require_range("frames of the saved state", elapsed_frames_, 0, kMostFrames);
-  lives_ = in.get<int>();
-  require_range("lives of the saved state", lives_, 0, kMost);
+  lives_ = in.get<int>();  // of any sign: some games' rules subtract
   reward_ = in.get<int>();
   for (bool* flag : {&game_over_, &life_lost_, &terminated_, &truncated_, &result_life_lost_,
                      &result_game_over_, &autoreset_, &has_final_})
     *flag = in.get_flag();
-  newest_ = in.get<int>();
-  require_range("newest frame of the saved state", newest_, 0, settings_.stack_num - 1);
+  const int newest = in.get<int>();
+  require_range("newest frame of the saved state", newest, 0, settings_.stack_num - 1);
   for (auto* bytes : {&history_, &pooled_, &final_}) {
     require(in.get<std::uint64_t>() == bytes->size(), "the saved state has frames of another size");
     in.get_bytes(bytes->data(), bytes->size());
   }
+  // These two a reset goes by, also where the rest is half loaded.
+  pending_seed_ = pending_seed;
+  newest_ = newest;
+  half_loaded_ = false;
 }
 
 }  // namespace actormimic

@@ -71,6 +71,7 @@ class AtariEnv {
   void set_seed(int seed) { pending_seed_ = seed; }
   void reset();
   // One agent step, autoreset included. `action` indexes the action set, `strength` is a paddle's.
+  // Throws std::runtime_error after a load() that failed.
   void step(int action, float strength);
   // Writes the newest result. `env_id` is the caller's number for this environment.
   void write(int env_id, const Slot& slot) const;
@@ -80,12 +81,14 @@ class AtariEnv {
   Emulation emulation() const { return console_.emulation(); }
   std::size_t obs_bytes() const { return history_.size(); }
 
+  // Throws as Console's does, and after a load() that failed.
   void save(StateWriter& out) const;
   // Throws std::invalid_argument for bytes that make no sense here; the environment is then neither
-  // the old nor the saved one until a load() succeeds.
+  // the old nor the saved one until a reset() or a load() succeeds.
   void load(StateReader& in);
 
  private:
+  void require_whole() const;
   void play(int action, float strength);
   void begin_episode();
   void begin_life();
@@ -108,6 +111,7 @@ class AtariEnv {
 
   std::mt19937 noop_random_;
   int pending_seed_ = -1;
+  bool half_loaded_ = false;
 
   int elapsed_frames_ = 0;
   bool game_over_ = false;

@@ -124,14 +124,19 @@ void Console::Impl::require_loaded() const {
   ensure(system != nullptr, "no game is loaded since its ROM file failed to load");
 }
 
+void Console::Impl::require_playable() const {
+  require_loaded();
+  ensure(!half_loaded, "a saved state that was refused is half loaded: reset first");
+}
+
 void Console::Impl::find_parts() {
   osystem = ale->theOSystem.get();
   const auto& properties = osystem->console().properties();
   ensure(properties.get(ale::stella::Cartridge_MD5) == md5, "ROM file '", choice.rom_path,
          "' changed while it was read");
-  system = &osystem->console().system();
-  tia = &system->tia();
-  const bool fast = wanted == Emulation::kFast && vcs::Processor::install_in(*system);
+  ale::stella::System& found = osystem->console().system();
+  tia = &found.tia();
+  const bool fast = wanted == Emulation::kFast && vcs::Processor::install_in(found);
   emulation = fast ? Emulation::kFast : Emulation::kStock;
   media = &osystem->console().mediaSource();
   game = ale->romSettings.get();
@@ -140,6 +145,8 @@ void Console::Impl::find_parts() {
   for (int a = 0; a < kActions; ++a) legal[a] = game->isLegal(static_cast<ale::Action>(a));
   state = ale->environment->getState();
   held_action = ale::PLAYER_A_NOOP;
+  half_loaded = false;
+  system = &found;  // last: from here on a game is loaded
 }
 
 void Console::power_on(int seed) { impl_->load_rom(seed); }
@@ -151,10 +158,12 @@ void Console::reset() {
   environment.reset();
   impl_->state = environment.getState();
   impl_->held_action = ale::PLAYER_A_NOOP;
+  impl_->half_loaded = false;
 }
 
 int Console::act(int action, float strength) {
   Impl& c = *impl_;
+  c.require_playable();
   if (c.repeat_probability > 0.0f) {
     if (c.sticky_random->nextDouble() >= c.repeat_probability) {
       c.held_action = action;
@@ -181,21 +190,24 @@ int Console::act(int action, float strength) {
 }
 
 Emulation Console::emulation() const { return impl_->emulation; }
-bool Console::game_over() const { return impl_->game->isTerminal(); }
-int Console::lives() const { return impl_->game->lives(); }
+bool Console::game_over() const { return impl_->loaded().game->isTerminal(); }
+int Console::lives() const { return impl_->loaded().game->lives(); }
 int Console::frame_number() const { return impl_->state.getFrameNumber(); }
 int Console::episode_frame_number() const { return impl_->state.getEpisodeFrameNumber(); }
 
-const std::uint8_t* Console::screen() const { return impl_->media->currentFrameBuffer(); }
-const std::uint8_t* Console::previous_screen() const { return impl_->media->previousFrameBuffer(); }
-bool Console::screen_stays() const { return !Pictures::unfinished(*impl_->tia); }
+const std::uint8_t* Console::screen() const { return impl_->loaded().media->currentFrameBuffer(); }
+const std::uint8_t* Console::previous_screen() const {
+  return impl_->loaded().media->previousFrameBuffer();
+}
+bool Console::screen_stays() const { return !Pictures::unfinished(*impl_->loaded().tia); }
 
 FrameShape Console::screen_shape() const {
-  return {static_cast<int>(impl_->media->height()), static_cast<int>(impl_->media->width())};
+  const ale::stella::MediaSource& media = *impl_->loaded().media;
+  return {static_cast<int>(media.height()), static_cast<int>(media.width())};
 }
 
 Palette Console::palette() const {
-  auto& colors = impl_->osystem->colourPalette();
+  auto& colors = impl_->loaded().osystem->colourPalette();
   Palette palette;
   std::array<std::uint8_t, 256> indices;
   for (int i = 0; i < 256; ++i) indices[i] = static_cast<std::uint8_t>(i);
@@ -208,13 +220,13 @@ Palette Console::palette() const {
 }
 
 void Console::copy_ram(std::uint8_t* out) const {
-  for (int i = 0; i < kRamBytes; ++i)
-    out[i] = impl_->system->peek(static_cast<std::uint16_t>(0x80 + i));
+  ale::stella::System& system = *impl_->loaded().system;
+  for (int i = 0; i < kRamBytes; ++i) out[i] = system.peek(static_cast<std::uint16_t>(0x80 + i));
 }
 
 std::vector<int> Console::minimal_actions() const {
   std::vector<int> actions;
-  for (const ale::Action action : impl_->game->getMinimalActionSet())
+  for (const ale::Action action : impl_->loaded().game->getMinimalActionSet())
     actions.push_back(static_cast<int>(action));
   return actions;
 }

@@ -30,7 +30,9 @@ struct GameChoice {
 enum class Emulation { kFast, kStock };
 
 // Behaves frame for frame as ALE's ALEInterface with frame_skip 1, but copies neither screen nor
-// RAM unless asked. Not thread-safe; different consoles may run in different threads.
+// RAM unless asked. Not thread-safe; different consoles may run in different threads. Where it has
+// no game, since power_on() failed, all but power_on() and the frame numbers throw
+// std::runtime_error.
 class Console {
  public:
   // Loads the ROM, which may be compressed by gzip. Throws std::invalid_argument for a file that is
@@ -48,7 +50,8 @@ class Console {
   // Starts the game anew, as the console's own switch would.
   void reset();
   // Emulates one frame and returns its reward. `action` is ALE's number, `strength` (0 to 1) how
-  // far a paddle turns. After the game's end it does nothing and returns 0.
+  // far a paddle turns. After the game's end it does nothing and returns 0. Throws
+  // std::runtime_error while a state is half loaded.
   int act(int action, float strength);
 
   Emulation emulation() const;  // the one that runs
@@ -72,10 +75,13 @@ class Console {
   std::vector<int> minimal_actions() const;  // ALE's numbers, ascending
 
   // Everything that later frames depend on, the held sticky action included. Throws
-  // std::invalid_argument for a kind of cartridge that no game which comes with ALE has.
+  // std::invalid_argument for a kind of cartridge that no game which comes with ALE has, and
+  // std::runtime_error while a state is half loaded and where load() would refuse what is written:
+  // after more than kMostFrames, and where a program has not finished its frame for thousands.
   void save(StateWriter& out) const;
-  // Throws std::invalid_argument for a state of another game, mode or difficulty or a damaged one,
-  // which leaves the console half loaded.
+  // Throws std::invalid_argument for a state of another game, mode or difficulty or a damaged one.
+  // Where the damage shows only in chips that are loaded already, the console is half loaded until
+  // the next reset(), power_on() or load() that succeeds.
   void load(StateReader& in);
 
  private:

@@ -46,16 +46,24 @@ struct Console::Impl {
   ale::ALEState state;
   int held_action = 0;
   float held_strength = 1.0f;
+  bool half_loaded = false;  // by a state that was refused: to be played on from neither
 
   void require_loaded() const;
+  const Impl& loaded() const {
+    require_loaded();
+    return *this;
+  }
+  void require_playable() const;
   void find_parts();
   void load_rom(int seed);
 
   // console_state.cpp
   ale::stella::Cartridge& cartridge() const;
   std::string save_machine() const;
+  // What can be told of a saved machine and of saved counters before ALE loads them.
+  void check_machine(const std::string& machine) const;
+  void check_counters(const std::string& bytes);
   void load_machine(const std::string& machine);
-  void load_counters(const std::string& bytes);
 };
 
 // See phosphor_blend.cpp.

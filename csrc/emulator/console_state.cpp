@@ -8,6 +8,7 @@
 #include "ale/emucore/Deserializer.hxx"
 #include "ale/emucore/Serializer.hxx"
 #include "emulator/console_impl.hpp"
+#include "emulator/lost_state.hpp"
 #include "emulator/saved_machine.hpp"
 #include "emulator/tia_access.hpp"
 #include "emulator/vcs/bus.hpp"
@@ -165,10 +166,13 @@ std::string Console::Impl::save_machine() const {
   return out.get_str();
 }
 
-void Console::Impl::load_machine(const std::string& machine) {
+void Console::Impl::check_machine(const std::string& machine) const {
   ale::stella::Serializer sticky;
   sticky_random->saveState(sticky);
   require_readable_machine(machine, save_machine(), sticky.get_str().size(), cartridge().name());
+}
+
+void Console::Impl::load_machine(const std::string& machine) {
   try {
     ale::stella::Deserializer in(machine);
     require(system->loadState(md5, in), "ALE cannot read it");
@@ -184,7 +188,7 @@ void Console::Impl::load_machine(const std::string& machine) {
   if (riot != nullptr) vcs::Riot(*riot).require_possible();  // else ALE's own emulation runs
 }
 
-void Console::Impl::load_counters(const std::string& bytes) {
+void Console::Impl::check_counters(const std::string& bytes) {
   struct Counters {
     std::int32_t left_paddle, right_paddle, frame, episode_frame, mode, difficulty;
     std::int32_t text_length;  // of what ALE puts in only when it saves a machine
@@ -206,18 +210,22 @@ void Console::Impl::load_counters(const std::string& bytes) {
   // They are the console's for good; a reset would go on with those of the state.
   require_in("mode", saved.mode, own.mode, own.mode);
   require_in("difficulty", saved.difficulty, own.difficulty, own.difficulty);
-  state = ale::ALEState(bytes);
 }
 
 void Console::save(StateWriter& out) const {
   Impl& c = *impl_;
-  c.require_loaded();
+  c.require_playable();
+  const std::string machine = c.save_machine();
+  ensure_readable_machine(machine);
+  ensure(c.state.getFrameNumber() <= kMostFrames,
+         "the state would be refused when it is loaded: frame number ", c.state.getFrameNumber(),
+         " since the console was switched on");
   out.put_string(c.md5);
-  out.put_string(c.save_machine());
+  out.put_string(machine);
   out.put_string(c.state.serialize());
   out.put(c.held_action);
   out.put(c.held_strength);
-  save_lost(*c.game, c.cartridge(), out);
+  LostState(*c.game, c.cartridge()).save(out);
   Pictures::save(*c.tia, out);
 }
 
@@ -225,14 +233,24 @@ void Console::load(StateReader& in) {
   Impl& c = *impl_;
   c.require_loaded();
   require(in.get_string() == c.md5, "the saved state is of another game");
-  c.load_machine(in.get_string());
-  c.load_counters(in.get_string());
-  c.held_action = in.get<int>();
-  require_range("held action of the saved state", c.held_action, 0, kActions - 1);
-  c.held_strength = in.get<float>();
-  require_range("held strength of the saved state", c.held_strength, 0.0f, 1.0f);
-  load_lost(*c.game, c.cartridge(), in);
+  const std::string machine = in.get_string(), counters = in.get_string();
+  c.check_machine(machine);
+  c.check_counters(counters);
+  const int held_action = in.get<int>();
+  require_range("held action of the saved state", held_action, 0, kActions - 1);
+  const auto held_strength = in.get<float>();
+  require_range("held strength of the saved state", held_strength, 0.0f, 1.0f);
+  LostState lost(*c.game, c.cartridge());
+  lost.read(in);
+  // The rest shows only in the chips themselves.
+  c.half_loaded = true;
+  c.load_machine(machine);
+  lost.give_back();
   Pictures::load(*c.tia, in);
+  c.state = ale::ALEState(counters);
+  c.held_action = held_action;
+  c.held_strength = held_strength;
+  c.half_loaded = false;
   // The data bus holds the last byte of RAM between frames; see console.cpp.
   c.system->peek(kLastRamAddress);
 }

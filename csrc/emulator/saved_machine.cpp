@@ -8,23 +8,10 @@
 #include <sstream>
 #include <string_view>
 
-#include "ale/emucore/CartDPC.hxx"
-#include "ale/games/supported/MiniatureGolf.hpp"
+#include "ale/emucore/Cart.hxx"
 #include "common/check.hpp"
-#include "emulator/vcs/ale_private.hpp"
 
 namespace actormimic {
-namespace vcs {
-
-ACTORMIMIC_REVEAL(MusicClock, stella::CartridgeDPC, myFractionalClocks, double)
-ACTORMIMIC_REVEAL(GolfLevel, MiniatureGolfSettings, m_levelNumber, int)
-ACTORMIMIC_REVEAL(GolfPar, MiniatureGolfSettings, m_levelPar, int)
-ACTORMIMIC_REVEAL(GolfHits, MiniatureGolfSettings, m_hits, int)
-ACTORMIMIC_REVEAL(GolfLeftScore, MiniatureGolfSettings, m_leftStatus, int)
-ACTORMIMIC_REVEAL(GolfHitsBefore, MiniatureGolfSettings, m_hitsAtStartOfLevel, int)
-
-}  // namespace vcs
-
 namespace {
 
 constexpr std::size_t kNumberBytes = 4;
@@ -54,8 +41,9 @@ const Limits kLimits[] = {
 // Cartridges that save nothing but their names.
 constexpr std::string_view kWithoutNumbers[] = {"Cartridge2K", "Cartridge4K", "CartridgeFE"};
 
-// Three clocks each have to fit an int, with room for frames to come. ALE begins to count anew with
-// each frame: a program has to leave one unfinished for 3,000 pictures to come here.
+// Three clocks each have to fit an int, with room for frames to come: beyond, ALE's TIA looks in
+// front of its tables. It begins to count anew with each frame: a program has to leave one
+// unfinished for 3,000 pictures to come here.
 constexpr std::int32_t kMostCycles = 1 << 29;
 
 std::int32_t number(const std::string& bytes, std::size_t at) {
@@ -84,18 +72,10 @@ std::size_t system_generator(const std::string& machine) {
   return system_cycle(machine) + kNumberBytes;
 }
 
+bool counts_on(std::int32_t cycle) { return 0 <= cycle && cycle <= kMostCycles; }
+
 std::string named(const std::string& device) {
   return std::string{static_cast<char>(device.size()), 0, 0, 0} + device;
-}
-
-template <typename Visit>
-void visit_golf(ale::RomSettings& game, Visit visit) {
-  auto* const golf = dynamic_cast<ale::MiniatureGolfSettings*>(&game);
-  if (golf == nullptr) return;
-  for (const auto score :
-       {reveal(vcs::GolfLevel{}), reveal(vcs::GolfPar{}), reveal(vcs::GolfHits{}),
-        reveal(vcs::GolfLeftScore{}), reveal(vcs::GolfHitsBefore{})})
-    visit(golf->*score);
 }
 
 }  // namespace
@@ -118,10 +98,16 @@ void require_savable(const std::string& cartridge) {
           "games in a ", cartridge, " have no saved states");
 }
 
+void ensure_readable_machine(const std::string& machine) {
+  const std::int32_t cycle = number(machine, system_cycle(machine));
+  ensure(counts_on(cycle), "the state would be refused when it is loaded: cycle ", cycle,
+         " of a frame that does not end");
+}
+
 void require_readable_machine(const std::string& machine, const std::string& own,
                               std::size_t sticky_bytes, const std::string& cartridge) {
   const std::int32_t cycle = number(machine, system_cycle(machine));
-  require(0 <= cycle && cycle <= kMostCycles, "the saved state is damaged: cycle ", cycle);
+  require(counts_on(cycle), "the saved state is damaged: cycle ", cycle);
   require_generator(text(machine, system_generator(machine)));
   const std::size_t chips = end_of_text(machine, system_generator(machine));
   const std::size_t own_chips = end_of_text(own, system_generator(own));
@@ -156,21 +142,6 @@ void map_saved_slices(const std::string& machine, ale::stella::Cartridge& cartri
     // The cartridge maps a slice when its hotspot is read.
     cartridge.peek(static_cast<std::uint16_t>(0x1fe0 + 8 * segment + slice));
   }
-}
-
-void save_lost(ale::RomSettings& game, ale::stella::Cartridge& cartridge, StateWriter& out) {
-  if (auto* const dpc = dynamic_cast<ale::stella::CartridgeDPC*>(&cartridge))
-    out.put(dpc->*reveal(vcs::MusicClock{}));
-  visit_golf(game, [&out](int& score) { out.put(score); });
-}
-
-void load_lost(ale::RomSettings& game, ale::stella::Cartridge& cartridge, StateReader& in) {
-  if (auto* const dpc = dynamic_cast<ale::stella::CartridgeDPC*>(&cartridge)) {
-    const auto clock = in.get<double>();
-    require(0.0 <= clock && clock < 1.0, "the saved state is damaged: music clock ", clock);
-    dpc->*reveal(vcs::MusicClock{}) = clock;
-  }
-  visit_golf(game, [&in](int& score) { score = in.get<int>(); });
 }
 
 }  // namespace actormimic

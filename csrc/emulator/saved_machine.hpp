@@ -9,14 +9,9 @@
 #include <cstddef>
 #include <string>
 
-#include "emulator/state_stream.hpp"
-
-namespace ale {
-class RomSettings;
-namespace stella {
+namespace ale::stella {
 class Cartridge;
 }
-}  // namespace ale
 
 namespace actormimic {
 
@@ -31,15 +26,13 @@ void require_savable(const std::string& cartridge);
 void require_readable_machine(const std::string& machine, const std::string& own,
                               std::size_t sticky_bytes, const std::string& cartridge);
 
+// Throws std::runtime_error where a console has come to what require_readable_machine() refuses: a
+// program can leave a frame unfinished for so long.
+void ensure_readable_machine(const std::string& machine);
+
 // Shows the program the slices of an E0 cartridge that it saw when `machine` was saved: ALE reads
 // their numbers, but what it mapped before stays mapped. Once ALE has loaded the machine.
 void map_saved_slices(const std::string& machine, ale::stella::Cartridge& cartridge);
-
-// What a machine as ALE saves it has lost. The DPC's music clock is rounded to a hundred millionth;
-// of the scores from which Miniature Golf's rewards follow only whether they are 0 is kept.
-void save_lost(ale::RomSettings& game, ale::stella::Cartridge& cartridge, StateWriter& out);
-// Throws std::invalid_argument for a clock that no DPC shows. Once ALE has loaded the machine.
-void load_lost(ale::RomSettings& game, ale::stella::Cartridge& cartridge, StateReader& in);
 
 // Throws std::invalid_argument unless `text` is a std::mt19937 as the standard library writes it,
 // which believes the place in the sequence that it reads.

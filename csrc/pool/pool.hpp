@@ -78,7 +78,8 @@ class Pool {
   bool recv(std::chrono::milliseconds timeout, Batch& batch);
 
   // All environments and the results not received yet. Needs wait_idle() before it. Throws
-  // std::runtime_error before the first reset.
+  // std::runtime_error before the first reset and for an environment that cannot be saved, with its
+  // id and game; see AtariEnv::save().
   std::string clone_state();
   // Goes back to there. Needs wait_idle() before it. Takes all batches away from the pool; with
   // outstanding() results it needs add_batches(). Throws std::invalid_argument, with nothing
@@ -93,7 +94,8 @@ class Pool {
   void add_batches(const Batch* given, std::size_t count);
 
   // Tells the workers to stop, which they do after at most one step each, and waits at most
-  // `timeout` for it; false when it passed. Wakes recv() and wait_idle().
+  // `timeout` for it; false when it passed. Wakes recv() and wait_idle(). While another thread is
+  // in clone_state() or restore_state() it first waits for that to end, however long.
   bool stop(std::chrono::milliseconds timeout);
   // stop() until it is done, and joins the workers. Idempotent.
   void close();

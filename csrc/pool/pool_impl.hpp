@@ -26,6 +26,11 @@ struct Task {
   float strength = 1.0f;
 };
 
+// An environment's state, or why it cannot be saved.
+struct Saved {
+  std::string state, problem;
+};
+
 struct Pool::Impl {
   explicit Impl(const PoolSettings& pool_settings);
   ~Impl() { close(); }
@@ -44,7 +49,7 @@ struct Pool::Impl {
   void check_action(int env, std::int64_t action, float strength) const;
   void check_reset(const int* env_ids, std::size_t count) const;
   void require_working() const;
-  void bring_back(const std::vector<std::string>& before, int last);
+  void bring_back(const std::vector<Saved>& before, int last);
   void require_idle(const char* what) const;        // no task under way
   void require_no_results(const char* what) const;  // and none to receive
   std::string name_of(int env) const;               // "env 3 (pong)"

@@ -11,10 +11,15 @@
 namespace actormimic {
 namespace {
 
-std::string saved(const AtariEnv& env) {
+// Throws std::invalid_argument for a cartridge that has no saved states.
+Saved save(const AtariEnv& env) {
   StateWriter out;
-  env.save(out);
-  return out.take();
+  try {
+    env.save(out);
+    return {out.take(), ""};
+  } catch (const std::runtime_error& problem) {
+    return {"", problem.what()};
+  }
 }
 
 void load(AtariEnv& env, const std::string& state) {
@@ -57,10 +62,11 @@ void check_under_way(bool answerable, const std::vector<int>& received,
 
 // The environments up to `last` as they were. Where that fails, they are neither what they were nor
 // what was to be restored, and the pool refuses to go on with them.
-void Pool::Impl::bring_back(const std::vector<std::string>& before, int last) {
+void Pool::Impl::bring_back(const std::vector<Saved>& before, int last) {
   for (int env = 0; env <= last; ++env) {
     try {
-      load(*envs[env], before[env]);
+      ensure(before[env].problem.empty(), before[env].problem);
+      load(*envs[env], before[env].state);
     } catch (const std::exception& problem) {
       error = detail::join(
           name_of(env), " cannot be brought back after restore_state() failed: ", problem.what());
@@ -75,7 +81,11 @@ std::string Pool::clone_state() {
   ensure(p.was_reset, "clone_state() called before reset()");
   p.require_idle("clone_state()");
   StateWriter out = begin_state(p.settings, p.batch_size);
-  for (const auto& env : p.envs) out.put_string(saved(*env));
+  for (int env = 0; env < p.num_envs; ++env) {
+    const Saved now = save(*p.envs[env]);
+    ensure(now.problem.empty(), p.name_of(env), " cannot be saved: ", now.problem);
+    out.put_string(now.state);
+  }
   out.put_flag(p.answerable);
   for (const int env : p.received) out.put(env);
   // Results that wait for recv(), in their order: first those that have a row already.
@@ -102,8 +112,8 @@ void Pool::restore_state(const char* bytes, std::size_t size) {
   require(in.at_end(), "the saved pool has bytes too many");
 
   // All or nothing: an environment whose bytes make no sense brings back those before it.
-  std::vector<std::string> before;
-  for (const auto& env : p.envs) before.push_back(saved(*env));
+  std::vector<Saved> before;
+  for (const auto& env : p.envs) before.push_back(save(*env));
   for (int i = 0; i < p.num_envs; ++i) {
     try {
       load(*p.envs[i], states[i]);

@@ -13,7 +13,7 @@ namespace actormimic {
 namespace {
 
 constexpr std::uint32_t kMagic = 0x50534d41;  // "AMSP" in a little-endian file
-constexpr std::uint32_t kVersion = 2;
+constexpr std::uint32_t kVersion = 3;
 
 constexpr std::size_t kPrefixBytes = 3 * sizeof(std::uint32_t) + sizeof(std::uint64_t);
 

@@ -70,6 +70,9 @@ class State {
   State with_number(const std::string& device, int number, std::int32_t value) const {
     return with(number_at(device, number), value);
   }
+  State with_ram(unsigned address, std::uint8_t value) const {
+    return with_riot(1 + static_cast<int>(address) - 0x80, value);
+  }
   State with_riot(int number, std::int32_t value) const {
     return with_number("M6532", number, value);
   }
@@ -96,6 +99,10 @@ class State {
     return with(end_of_string(machine_at()) + kLength + 4 * counter, value);
   }
   State with_music_clock(double clock) const { return with(pictures() - sizeof clock, clock); }
+  // Of `rules` numbers that the game's rules have besides what ALE saves of them.
+  State with_rule(std::size_t rules, std::size_t number, std::int32_t value) const {
+    return with(pictures() - 4 * (rules - number), value);
+  }
   bool operator==(const State& other) const { return bytes_ == other.bytes_; }
   // The beam stands before the first line of a frame that has not ended, and HMOVE has blackened
   // the line's left.
@@ -144,11 +151,14 @@ class State {
   std::string bytes_;
 };
 
+inline GameChoice choice_of(const std::string& game, int mode = -1, int difficulty = -1) {
+  return {game, std::string(ACTORMIMIC_TEST_ROMS) + "/" + game + ".bin", mode, difficulty};
+}
+
 struct Played {
   explicit Played(Emulation emulation, const std::string& game = "pong", int mode = -1,
                   int difficulty = -1)
-      : console({game, std::string(ACTORMIMIC_TEST_ROMS) + "/" + game + ".bin", mode, difficulty},
-                0.0f, emulation) {
+      : console(choice_of(game, mode, difficulty), 0.0f, emulation) {
     console.power_on(3);
     console.reset();
     play(40);

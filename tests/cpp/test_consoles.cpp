@@ -1,5 +1,10 @@
 // Consoles on threads of their own, made and played all at once: each arrives where it does alone.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <iterator>
 #include <string>
 #include <thread>
@@ -7,6 +12,7 @@
 
 #include "check.hpp"
 #include "emulator/console.hpp"
+#include "emulator/vcs/program.hpp"
 
 using namespace actormimic;
 
@@ -50,6 +56,35 @@ TEST(consoles_on_threads_arrive_where_they_do_alone) {
     for (std::thread& thread : threads) thread.join();
     CHECK(together == alone);
   }
+}
+
+// A thread that decodes a ROM when the process forks stays with the parent, and must not leave the
+// child before a lock that nobody opens.
+TEST(a_child_of_a_fork_decodes_too) {
+  const auto decode = [](unsigned number) {
+    const std::string rom = std::to_string(number) + std::string(0x100, 'x');
+    vcs::Program(reinterpret_cast<const std::uint8_t*>(rom.data()), 0x100,
+                 {"Cartridge4K", 0x100, 1, 0, 0, false});
+  };
+  std::atomic<bool> done{false};
+  std::thread decoding([&] {
+    for (unsigned number = 0; !done; ++number) decode(number);
+  });
+  bool fine = true;
+  for (int round = 0; round < 200 && fine; ++round) {
+    const pid_t child = fork();
+    if (child == 0) {
+      alarm(20);
+      decode(0);
+      _exit(0);
+    }
+    int status = -1;
+    CHECK(child > 0 && waitpid(child, &status, 0) == child);
+    fine = status == 0;
+  }
+  CHECK(fine);
+  done = true;
+  decoding.join();
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 
 #include "check.hpp"
 #include "emulator/console.hpp"
+#include "saved_console.hpp"
 
 using namespace actormimic;
 
@@ -100,6 +101,26 @@ std::string looping(std::size_t size) {
     rom.replace(bank + 0xffc, 2, std::string("\x00\xfb", 2));
   }
   return rom;
+}
+
+TEST(a_frame_that_does_not_end_for_too_long_is_not_saved) {
+  constexpr int kMostCycles = 1 << 29;
+  const RomFile file(looping(0x1000));
+  Console console(file.game(), 0.0f, Emulation::kFast);
+  const State begin(console);
+  const State late = begin.with_number("System", 0, kMostCycles);
+  CHECK(late.load_into(console).empty());
+  CHECK(State(console) == late);
+  console.act(0, 1.0f);
+  std::string problem;
+  try {
+    State{console};
+  } catch (const std::runtime_error& refusal) {
+    problem = refusal.what();
+  }
+  CHECK(contains(problem, "would be refused when it is loaded: cycle 5"));
+  console.reset();
+  State{console};
 }
 
 TEST(other_cartridges_run_on_ale_alone_and_have_no_saved_states) {

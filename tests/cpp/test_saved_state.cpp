@@ -1,10 +1,13 @@
 // Saved states of a console as a damaged file would hand them over: refused where no console can
 // have come there. The pool's checksum, which would refuse them all, is not asked.
+#include <cstring>
 #include <limits>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
 #include "check.hpp"
+#include "emulator/atari_env.hpp"
 #include "saved_console.hpp"
 
 using namespace actormimic;
@@ -238,24 +241,84 @@ TEST(a_sliced_cartridge_shows_the_slices_that_were_saved) {
   }
 }
 
-// Another moment of the same game takes over a state and goes on as the first one does.
-TEST(what_ale_loses_is_kept) {
-  for (const char* game : {"pitfall2", "miniature_golf"}) {
-    Played first(Emulation::kFast, game), second(Emulation::kStock, game);
-    for (int round = 0; round < 10; ++round) {
-      first.play(3);
-      second.play(11);
-      CHECK(State(first.console).load_into(second.console).empty());
-      first.play(12);
-      second.play(12);
-      CHECK(State(first.console) == State(second.console));
+// Damage that shows only in the chips comes too late for the console to stay what it was.
+TEST(a_console_half_loaded_refuses_to_go_on) {
+  for (const Emulation emulation : {Emulation::kFast, Emulation::kStock}) {
+    Played played(emulation), untouched(emulation);
+    const State sound(played.console);
+    const auto half_load = [&] {
+      CHECK(!sound.with_tia(kPositionP0, 160).load_into(played.console).empty());
+      CHECK_THROWS(played.console.act(0, 1.0f), std::runtime_error);
+      CHECK_THROWS(State{played.console}, std::runtime_error);
+    };
+    half_load();
+    CHECK(sound.load_into(played.console).empty());
+    played.play(5);
+    untouched.play(5);
+    CHECK(State(played.console) == State(untouched.console));
+    half_load();
+    played.console.reset();
+    played.play(5);
+    half_load();
+    played.console.power_on(3);
+    played.console.reset();
+    played.play(40);
+    played.play(5);
+    CHECK(State(played.console) == State(untouched.console));
+    for (const State& damaged :
+         {sound.with_counter(kFrame, -1), sound.with_number("System", 0, -1)}) {
+      CHECK(!damaged.load_into(played.console).empty());
+      CHECK(State(played.console) == State(untouched.console));
     }
   }
-  Played played(Emulation::kFast, "pitfall2");
+}
+
+TEST(an_environment_half_loaded_refuses_to_go_on) {
+  EnvSettings settings;
+  settings.maxpool = false;
+  AtariEnv env(choice_of("pong"), settings);
+  env.set_seed(3);
+  env.reset();
+  const auto saved = [&env] {
+    StateWriter out;
+    env.save(out);
+    return out.take();
+  };
+  const auto load = [&env](const std::string& bytes) {
+    StateReader in(bytes.data(), bytes.size());
+    env.load(in);
+  };
+  const std::string sound = saved();
+  for (const std::size_t missing : {std::size_t{1}, env.obs_bytes() + 30, sound.size() / 2}) {
+    CHECK_THROWS(load(sound.substr(0, sound.size() - missing)), std::invalid_argument);
+    CHECK_THROWS(env.step(0, 1.0f), std::runtime_error);
+    CHECK_THROWS(saved(), std::runtime_error);
+    load(sound);
+    CHECK(saved() == sound);
+    env.step(0, 1.0f);
+  }
+  CHECK_THROWS(load(""), std::invalid_argument);
+  env.reset();
+  env.step(0, 1.0f);
+  // Lives that a game's rules count below zero; behind them are a reward, eight flags, the newest
+  // frame's number, three lengths and the frames.
+  std::string negative = sound;
+  const std::int32_t lives = -3;
+  std::memcpy(&negative[sound.size() - env.obs_bytes() - 24 - 4 - 8 - 4 - 4], &lives, sizeof lives);
+  load(negative);
+  CHECK(saved() == negative);
+}
+
+// Neither side of a save knows more frames than the other.
+TEST(a_console_that_counts_too_many_frames_is_not_saved) {
+  Played played(Emulation::kFast);
   const State state(played.console);
-  CHECK(played.takes(state.with_music_clock(0.5)));
-  CHECK(played.refuses(state.with_music_clock(1.0), "music clock 1"));
-  CHECK(played.refuses(state.with_music_clock(-0.5), "music clock -0.5"));
+  CHECK(state.with_counter(kFrame, kMostFrames).load_into(played.console).empty());
+  State{played.console};
+  played.play(1);
+  CHECK_THROWS(State{played.console}, std::runtime_error);
+  CHECK(state.load_into(played.console).empty());
+  CHECK(State(played.console) == state);
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 #include "emulator/vcs/bus.hpp"
 
 #include "ale/emucore/TIA.hxx"
-#include "emulator/vcs/ale_private.hpp"
+#include "emulator/ale_private.hpp"
 
 namespace actormimic::vcs {
 

@@ -52,20 +52,19 @@ Rare:
 
 Seam:
   if (!cpu.seam_holds(program)) goto leave;
-  goto* kHandlers[static_cast<std::size_t>(
-      program.handler_at(static_cast<std::size_t>(cpu.next - cpu.code)))];
+  goto as_it_stands;
 
 PollTimerSign:  // reads happen after 4 cycles
-  if (bus.riot().ticks_left(cpu.cycle() + 4) >= 0x80) goto poll;
+  if (bus.riot().ticks_left(cpu.cycle() + 4) >= 0x80) goto as_it_stands;
 PollTimer:
   cpu.skip_rounds(bus.riot().cycles_with(1, cpu.cycle() + 4), limit);
-  goto poll;
+  goto as_it_stands;
 PollTimerHigh:
   cpu.skip_rounds(bus.riot().cycles_with(0x80, cpu.cycle() + 4), limit);
-  goto poll;
+  goto as_it_stands;
 PollTimerFlag:
   cpu.skip_rounds(bus.riot().cycles_with(0, cpu.cycle() + 4), limit);
-poll:
+as_it_stands:
   goto* kHandlers[static_cast<std::size_t>(
       program.handler_at(static_cast<std::size_t>(cpu.next - cpu.code)))];
 
@@ -217,9 +216,9 @@ JMP_Indirect:
   {
     // The chip does not carry into the high byte of the pointer.
     const unsigned pointer = cpu.next->operand;
-    const std::uint8_t* const low = cpu.readable(pointer);
+    const std::uint8_t* const low = cpu.shown(program, bus, pointer);
     const std::uint8_t* const high =
-        cpu.readable((pointer & 0xff) == 0xff ? pointer & 0xff00 : pointer + 1);
+        cpu.shown(program, bus, (pointer & 0xff) == 0xff ? pointer & 0xff00 : pointer + 1);
     if (low == nullptr || high == nullptr) goto leave;
     cpu.begin<Mode::Indirect>(5);
     JUMP(*high << 8 | *low, *high)
@@ -240,7 +239,7 @@ RTS_Implied:
     if (cpu.sp < 0x80 || cpu.sp > 0xfd) goto leave;
     const std::uint8_t* const top = cpu.ram + cpu.sp - 0x80;
     const unsigned from = static_cast<unsigned>(top[2] << 8 | top[1]);
-    const std::uint8_t* const read = cpu.readable(from);
+    const std::uint8_t* const read = cpu.shown(program, bus, from);
     if (read == nullptr) goto leave;
     cpu.sp += 2;
     cpu.begin<Mode::Implied>(6);

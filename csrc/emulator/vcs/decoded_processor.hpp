@@ -53,6 +53,11 @@ struct DecodedProcessor : Instructions {
     std::uint8_t* const base = page(address).directPeekBase;
     return base == nullptr ? nullptr : base + (address & Bus::kPageMask);
   }
+  // The same where a cartridge is asked that answers with its ROM and does nothing else.
+  const std::uint8_t* shown(const Program& program, const Bus& bus, unsigned address) const {
+    const std::uint8_t* const byte = readable(address);
+    return byte != nullptr ? byte : program.hidden_byte(bus, static_cast<std::uint16_t>(address));
+  }
   template <Mode kMode>
   std::uint8_t* writable(unsigned address) const {
     if constexpr (is_zero_page(kMode)) return zero_page(address);

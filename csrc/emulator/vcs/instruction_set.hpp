@@ -41,52 +41,59 @@ constexpr int length(Mode mode) {
 }
 
 // clang-format off
+// Rows that a decoded program has in two modes, by their operands, leave theirs open.
+#define ACTORMIMIC_6502_ZERO_READS(V, mode) \
+  V(0x25, AND, mode, 3) V(0x24, BIT, mode, 3) V(0xc5, CMP, mode, 3) V(0xe4, CPX, mode, 3) \
+  V(0xc4, CPY, mode, 3) V(0x45, EOR, mode, 3) V(0xa5, LDA, mode, 3) V(0xa6, LDX, mode, 3) \
+  V(0xa4, LDY, mode, 3) V(0x05, ORA, mode, 3)
 #define ACTORMIMIC_6502_READS(V) \
-  V(0x21, AND, IndirectX, 6) V(0x25, AND, Zero, 3) V(0x29, AND, Immediate, 2) \
+  ACTORMIMIC_6502_ZERO_READS(V, Zero) V(0x21, AND, IndirectX, 6) V(0x29, AND, Immediate, 2) \
   V(0x2d, AND, Absolute, 4) V(0x31, AND, IndirectY, 5) V(0x35, AND, ZeroX, 4) \
-  V(0x39, AND, AbsoluteY, 4) V(0x3d, AND, AbsoluteX, 4) V(0x24, BIT, Zero, 3) \
-  V(0x2c, BIT, Absolute, 4) V(0xc1, CMP, IndirectX, 6) V(0xc5, CMP, Zero, 3) \
-  V(0xc9, CMP, Immediate, 2) V(0xcd, CMP, Absolute, 4) V(0xd1, CMP, IndirectY, 5) \
-  V(0xd5, CMP, ZeroX, 4) V(0xd9, CMP, AbsoluteY, 4) V(0xdd, CMP, AbsoluteX, 4) \
-  V(0xe0, CPX, Immediate, 2) V(0xe4, CPX, Zero, 3) V(0xec, CPX, Absolute, 4) \
-  V(0xc0, CPY, Immediate, 2) V(0xc4, CPY, Zero, 3) V(0xcc, CPY, Absolute, 4) \
-  V(0x41, EOR, IndirectX, 6) V(0x45, EOR, Zero, 3) V(0x49, EOR, Immediate, 2) \
-  V(0x4d, EOR, Absolute, 4) V(0x51, EOR, IndirectY, 5) V(0x55, EOR, ZeroX, 4) \
-  V(0x59, EOR, AbsoluteY, 4) V(0x5d, EOR, AbsoluteX, 4) V(0xa1, LDA, IndirectX, 6) \
-  V(0xa5, LDA, Zero, 3) V(0xa9, LDA, Immediate, 2) V(0xad, LDA, Absolute, 4) \
+  V(0x39, AND, AbsoluteY, 4) V(0x3d, AND, AbsoluteX, 4) V(0x2c, BIT, Absolute, 4) \
+  V(0xc1, CMP, IndirectX, 6) V(0xc9, CMP, Immediate, 2) V(0xcd, CMP, Absolute, 4) \
+  V(0xd1, CMP, IndirectY, 5) V(0xd5, CMP, ZeroX, 4) V(0xd9, CMP, AbsoluteY, 4) \
+  V(0xdd, CMP, AbsoluteX, 4) V(0xe0, CPX, Immediate, 2) V(0xec, CPX, Absolute, 4) \
+  V(0xc0, CPY, Immediate, 2) V(0xcc, CPY, Absolute, 4) V(0x41, EOR, IndirectX, 6) \
+  V(0x49, EOR, Immediate, 2) V(0x4d, EOR, Absolute, 4) V(0x51, EOR, IndirectY, 5) \
+  V(0x55, EOR, ZeroX, 4) V(0x59, EOR, AbsoluteY, 4) V(0x5d, EOR, AbsoluteX, 4) \
+  V(0xa1, LDA, IndirectX, 6) V(0xa9, LDA, Immediate, 2) V(0xad, LDA, Absolute, 4) \
   V(0xb1, LDA, IndirectY, 5) V(0xb5, LDA, ZeroX, 4) V(0xb9, LDA, AbsoluteY, 4) \
-  V(0xbd, LDA, AbsoluteX, 4) V(0xa2, LDX, Immediate, 2) V(0xa6, LDX, Zero, 3) \
-  V(0xae, LDX, Absolute, 4) V(0xb6, LDX, ZeroY, 4) V(0xbe, LDX, AbsoluteY, 4) \
-  V(0xa0, LDY, Immediate, 2) V(0xa4, LDY, Zero, 3) V(0xac, LDY, Absolute, 4) \
-  V(0xb4, LDY, ZeroX, 4) V(0xbc, LDY, AbsoluteX, 4) V(0x01, ORA, IndirectX, 6) \
-  V(0x05, ORA, Zero, 3) V(0x09, ORA, Immediate, 2) V(0x0d, ORA, Absolute, 4) \
+  V(0xbd, LDA, AbsoluteX, 4) V(0xa2, LDX, Immediate, 2) V(0xae, LDX, Absolute, 4) \
+  V(0xb6, LDX, ZeroY, 4) V(0xbe, LDX, AbsoluteY, 4) V(0xa0, LDY, Immediate, 2) \
+  V(0xac, LDY, Absolute, 4) V(0xb4, LDY, ZeroX, 4) V(0xbc, LDY, AbsoluteX, 4) \
+  V(0x01, ORA, IndirectX, 6) V(0x09, ORA, Immediate, 2) V(0x0d, ORA, Absolute, 4) \
   V(0x11, ORA, IndirectY, 5) V(0x15, ORA, ZeroX, 4) V(0x19, ORA, AbsoluteY, 4) \
   V(0x1d, ORA, AbsoluteX, 4)
 
 // The two readers that decimal mode changes.
+#define ACTORMIMIC_6502_ZERO_ARITHMETIC(V, mode) \
+  V(0x65, ADC, mode, 3) V(0xe5, SBC, mode, 3)
 #define ACTORMIMIC_6502_ARITHMETIC(V) \
-  V(0x61, ADC, IndirectX, 6) V(0x65, ADC, Zero, 3) V(0x69, ADC, Immediate, 2) \
+  ACTORMIMIC_6502_ZERO_ARITHMETIC(V, Zero) V(0x61, ADC, IndirectX, 6) V(0x69, ADC, Immediate, 2) \
   V(0x6d, ADC, Absolute, 4) V(0x71, ADC, IndirectY, 5) V(0x75, ADC, ZeroX, 4) \
   V(0x79, ADC, AbsoluteY, 4) V(0x7d, ADC, AbsoluteX, 4) V(0xe1, SBC, IndirectX, 6) \
-  V(0xe5, SBC, Zero, 3) V(0xe9, SBC, Immediate, 2) V(0xed, SBC, Absolute, 4) \
-  V(0xf1, SBC, IndirectY, 5) V(0xf5, SBC, ZeroX, 4) V(0xf9, SBC, AbsoluteY, 4) \
-  V(0xfd, SBC, AbsoluteX, 4)
+  V(0xe9, SBC, Immediate, 2) V(0xed, SBC, Absolute, 4) V(0xf1, SBC, IndirectY, 5) \
+  V(0xf5, SBC, ZeroX, 4) V(0xf9, SBC, AbsoluteY, 4) V(0xfd, SBC, AbsoluteX, 4)
 
+#define ACTORMIMIC_6502_ZERO_WRITES(V, mode) \
+  V(0x85, STA, mode, 3) V(0x86, STX, mode, 3) V(0x84, STY, mode, 3)
 #define ACTORMIMIC_6502_WRITES(V) \
-  V(0x81, STA, IndirectX, 6) V(0x85, STA, Zero, 3) V(0x8d, STA, Absolute, 4) \
+  ACTORMIMIC_6502_ZERO_WRITES(V, Zero) V(0x81, STA, IndirectX, 6) V(0x8d, STA, Absolute, 4) \
   V(0x91, STA, IndirectY, 6) V(0x95, STA, ZeroX, 4) V(0x99, STA, AbsoluteY, 5) \
-  V(0x9d, STA, AbsoluteX, 5) V(0x86, STX, Zero, 3) V(0x8e, STX, Absolute, 4) \
-  V(0x96, STX, ZeroY, 4) V(0x84, STY, Zero, 3) V(0x8c, STY, Absolute, 4) V(0x94, STY, ZeroX, 4)
+  V(0x9d, STA, AbsoluteX, 5) V(0x8e, STX, Absolute, 4) V(0x96, STX, ZeroY, 4) \
+  V(0x8c, STY, Absolute, 4) V(0x94, STY, ZeroX, 4)
 
+#define ACTORMIMIC_6502_ZERO_MODIFIES(V, mode) \
+  V(0x06, ASL, mode, 5) V(0xc6, DEC, mode, 5) V(0xe6, INC, mode, 5) V(0x46, LSR, mode, 5) \
+  V(0x26, ROL, mode, 5) V(0x66, ROR, mode, 5)
 #define ACTORMIMIC_6502_MODIFIES(V) \
-  V(0x06, ASL, Zero, 5) V(0x0e, ASL, Absolute, 6) V(0x16, ASL, ZeroX, 6) \
-  V(0x1e, ASL, AbsoluteX, 7) V(0xc6, DEC, Zero, 5) V(0xce, DEC, Absolute, 6) \
-  V(0xd6, DEC, ZeroX, 6) V(0xde, DEC, AbsoluteX, 7) V(0xe6, INC, Zero, 5) \
-  V(0xee, INC, Absolute, 6) V(0xf6, INC, ZeroX, 6) V(0xfe, INC, AbsoluteX, 7) \
-  V(0x46, LSR, Zero, 5) V(0x4e, LSR, Absolute, 6) V(0x56, LSR, ZeroX, 6) \
-  V(0x5e, LSR, AbsoluteX, 7) V(0x26, ROL, Zero, 5) V(0x2e, ROL, Absolute, 6) \
-  V(0x36, ROL, ZeroX, 6) V(0x3e, ROL, AbsoluteX, 7) V(0x66, ROR, Zero, 5) \
-  V(0x6e, ROR, Absolute, 6) V(0x76, ROR, ZeroX, 6) V(0x7e, ROR, AbsoluteX, 7)
+  ACTORMIMIC_6502_ZERO_MODIFIES(V, Zero) V(0x0e, ASL, Absolute, 6) V(0x16, ASL, ZeroX, 6) \
+  V(0x1e, ASL, AbsoluteX, 7) V(0xce, DEC, Absolute, 6) V(0xd6, DEC, ZeroX, 6) \
+  V(0xde, DEC, AbsoluteX, 7) V(0xee, INC, Absolute, 6) V(0xf6, INC, ZeroX, 6) \
+  V(0xfe, INC, AbsoluteX, 7) V(0x4e, LSR, Absolute, 6) V(0x56, LSR, ZeroX, 6) \
+  V(0x5e, LSR, AbsoluteX, 7) V(0x2e, ROL, Absolute, 6) V(0x36, ROL, ZeroX, 6) \
+  V(0x3e, ROL, AbsoluteX, 7) V(0x6e, ROR, Absolute, 6) V(0x76, ROR, ZeroX, 6) \
+  V(0x7e, ROR, AbsoluteX, 7)
 
 #define ACTORMIMIC_6502_ACCUMULATOR(V) \
   V(0x0a, ASL, Accumulator, 2) V(0x4a, LSR, Accumulator, 2) V(0x2a, ROL, Accumulator, 2) \
@@ -100,10 +107,10 @@ constexpr int length(Mode mode) {
   V(0xaa, TAX, Implied, 2) V(0xa8, TAY, Implied, 2) V(0xba, TSX, Implied, 2) \
   V(0x8a, TXA, Implied, 2) V(0x9a, TXS, Implied, 2) V(0x98, TYA, Implied, 2)
 
-#define ACTORMIMIC_6502_BRANCHES(V) \
-  V(0x90, BCC, Relative, 2) V(0xb0, BCS, Relative, 2) V(0xf0, BEQ, Relative, 2) \
-  V(0x30, BMI, Relative, 2) V(0xd0, BNE, Relative, 2) V(0x10, BPL, Relative, 2) \
-  V(0x50, BVC, Relative, 2) V(0x70, BVS, Relative, 2)
+#define ACTORMIMIC_6502_BRANCH_ROWS(V, mode) \
+  V(0x90, BCC, mode, 2) V(0xb0, BCS, mode, 2) V(0xf0, BEQ, mode, 2) V(0x30, BMI, mode, 2) \
+  V(0xd0, BNE, mode, 2) V(0x10, BPL, mode, 2) V(0x50, BVC, mode, 2) V(0x70, BVS, mode, 2)
+#define ACTORMIMIC_6502_BRANCHES(V) ACTORMIMIC_6502_BRANCH_ROWS(V, Relative)
 
 // The stack and the program counter.
 #define ACTORMIMIC_6502_CONTROL(V) \
@@ -157,25 +164,11 @@ constexpr int length(Mode mode) {
   V(0x9e, SHX, AbsoluteY, 5) V(0x9c, SHY, AbsoluteX, 5)
 
 // What the documented ones become in a decoded program where their operand allows it.
-#define ACTORMIMIC_6502_RAM_READS(V) \
-  V(0x25, AND, ZeroRam, 3) V(0x24, BIT, ZeroRam, 3) V(0xc5, CMP, ZeroRam, 3) \
-  V(0xe4, CPX, ZeroRam, 3) V(0xc4, CPY, ZeroRam, 3) V(0x45, EOR, ZeroRam, 3) \
-  V(0xa5, LDA, ZeroRam, 3) V(0xa6, LDX, ZeroRam, 3) V(0xa4, LDY, ZeroRam, 3) \
-  V(0x05, ORA, ZeroRam, 3)
-
-#define ACTORMIMIC_6502_RAM_ARITHMETIC(V) \
-  V(0x65, ADC, ZeroRam, 3) V(0xe5, SBC, ZeroRam, 3)
-
-#define ACTORMIMIC_6502_RAM_WRITES(V) \
-  V(0x85, STA, ZeroRam, 3) V(0x86, STX, ZeroRam, 3) V(0x84, STY, ZeroRam, 3)
-
-#define ACTORMIMIC_6502_RAM_MODIFIES(V) \
-  V(0x06, ASL, ZeroRam, 5) V(0xc6, DEC, ZeroRam, 5) V(0xe6, INC, ZeroRam, 5) \
-  V(0x46, LSR, ZeroRam, 5) V(0x26, ROL, ZeroRam, 5) V(0x66, ROR, ZeroRam, 5)
-
-#define ACTORMIMIC_6502_NEAR_BRANCHES(V) \
-  V(0x90, BCC, Near, 2) V(0xb0, BCS, Near, 2) V(0xf0, BEQ, Near, 2) V(0x30, BMI, Near, 2) \
-  V(0xd0, BNE, Near, 2) V(0x10, BPL, Near, 2) V(0x50, BVC, Near, 2) V(0x70, BVS, Near, 2)
+#define ACTORMIMIC_6502_RAM_READS(V) ACTORMIMIC_6502_ZERO_READS(V, ZeroRam)
+#define ACTORMIMIC_6502_RAM_ARITHMETIC(V) ACTORMIMIC_6502_ZERO_ARITHMETIC(V, ZeroRam)
+#define ACTORMIMIC_6502_RAM_WRITES(V) ACTORMIMIC_6502_ZERO_WRITES(V, ZeroRam)
+#define ACTORMIMIC_6502_RAM_MODIFIES(V) ACTORMIMIC_6502_ZERO_MODIFIES(V, ZeroRam)
+#define ACTORMIMIC_6502_NEAR_BRANCHES(V) ACTORMIMIC_6502_BRANCH_ROWS(V, Near)
 
 #define ACTORMIMIC_6502_DOCUMENTED(V)                                            \
   ACTORMIMIC_6502_READS(V) ACTORMIMIC_6502_ARITHMETIC(V)                         \

@@ -18,9 +18,8 @@ inline constexpr std::uint32_t kLongestStraightRun = 0x1000;
 // later. Returns whether step() is needed.
 bool run_decoded(Registers& registers, Bus& bus, const Program& program, std::uint32_t limit);
 
-// Executes one instruction, whatever it is and wherever it lies. Returns false, the registers
-// untouched, for an opcode that jams the processor. The bus has seen that opcode fetched; ALE's own
-// execute(1), which then has to find it, fetches it again.
+// Executes one instruction, whatever it is and wherever it lies. Returns false for an opcode that
+// jams the processor: it has been fetched, and nothing else has happened.
 bool step(Registers& registers, Bus& bus);
 
 }  // namespace actormimic::vcs

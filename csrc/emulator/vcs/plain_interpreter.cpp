@@ -178,6 +178,7 @@ class PlainProcessor : public Instructions {
 bool step(Registers& registers, Bus& bus) {
   PlainProcessor cpu(registers, bus);
   cpu.opcode = cpu.fetch();
+  bool jams = false;
   switch (cpu.opcode) {
 #define READ(code, mnemonic, mode, cycles) \
   case code:                               \
@@ -245,11 +246,11 @@ bool step(Registers& registers, Bus& bus) {
     ACTORMIMIC_6502_CONTROL(CONTROL)
 
     default:
-      return false;
+      jams = true;
   }
   registers = cpu;
   bus.leave_data(cpu.data());
-  return true;
+  return !jams;
 }
 
 }  // namespace actormimic::vcs

@@ -1,5 +1,6 @@
 #include "emulator/vcs/processor.hpp"
 
+#include <iostream>
 #include <string_view>
 #include <utility>
 
@@ -97,6 +98,16 @@ void Processor::give_back(const Registers& r) {
   if (bus_.stopped()) stop();
 }
 
+// As ALE's own does it, which would fetch the opcode once more: a chip in the cartridge can tell.
+bool Processor::jam(Registers& registers) {
+  registers.ticks += myInstructionSystemCycleTable[registers.opcode] * Registers::kCycle;
+  give_back(registers);
+  myExecutionStatus |= FatalErrorBit;
+  std::cerr << "Illegal Instruction! " << std::hex << int{registers.opcode} << std::dec
+            << std::endl;
+  return false;
+}
+
 bool Processor::execute(std::uint32_t number) {
   myExecutionStatus &= FatalErrorBit;
   // A jammed processor and counts that our ticks cannot hold are ALE's own business.
@@ -107,10 +118,7 @@ bool Processor::execute(std::uint32_t number) {
   myLastAccessWasRead = true;
   while (registers.executed() < number && !bus_.stopped()) {
     if (!run_decoded(registers, bus_, program_, limit)) continue;
-    if (!step(registers, bus_)) {
-      give_back(registers);
-      return M6502Low::execute(1);  // says so and stays jammed
-    }
+    if (!step(registers, bus_)) return jam(registers);
   }
   give_back(registers);
   return true;

@@ -28,6 +28,7 @@ class Processor final : public ale::stella::M6502Low {
 
   Registers take_registers() const;
   void give_back(const Registers& registers);
+  bool jam(Registers& registers);  // gives back what execute() gives
 
   Bus bus_;
   Program program_;

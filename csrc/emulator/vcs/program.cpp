@@ -1,5 +1,7 @@
 #include "emulator/vcs/program.hpp"
 
+#include <pthread.h>
+
 #include <array>
 #include <iterator>
 #include <map>
@@ -17,22 +19,19 @@ struct Entry {
 
 using Table = std::array<Entry, 256>;
 
+#define V(opcode, mnemonic, mode, cycles) table[opcode] = {Handler::mnemonic##_##mode, Mode::mode};
 constexpr Table documented() {
   Table table{};
-#define V(opcode, mnemonic, mode, cycles) table[opcode] = {Handler::mnemonic##_##mode, Mode::mode};
   ACTORMIMIC_6502_DOCUMENTED(V)
-#undef V
   return table;
 }
-
 // What the operand allows to be done faster.
 constexpr Table by_operand() {
   Table table{};
-#define V(opcode, mnemonic, mode, cycles) table[opcode] = {Handler::mnemonic##_##mode, Mode::mode};
   ACTORMIMIC_6502_BY_OPERAND(V)
-#undef V
   return table;
 }
+#undef V
 
 constexpr Table kDocumented = documented();
 constexpr Table kByOperand = by_operand();
@@ -41,25 +40,38 @@ bool is_riot_timer(std::uint16_t address) { return (address & 0x1284) == 0x0284;
 
 constexpr std::size_t kNoOffset = ~std::size_t{0};
 
+// What consoles have decoded and at least one of them still holds, by cartridge and ROM. A console
+// that is switched on anew has let go of it before; decoding takes far less than those frames.
+struct Cache {
+  using Key = std::pair<std::string, std::string>;
+  std::mutex mutex;
+  std::map<Key, std::weak_ptr<const std::vector<Decoded>>> decoded;
+
+  // A fork waits for whoever is here: the child has no other thread that would ever unlock, nor
+  // one to finish what stands half done in the map.
+  static Cache& shared() {
+    static Cache cache;
+    [[maybe_unused]] static const int once = pthread_atfork(
+        [] { cache.mutex.lock(); }, [] { cache.mutex.unlock(); }, [] { cache.mutex.unlock(); });
+    return cache;
+  }
+};
+
 }  // namespace
 
 Program::Program(const std::uint8_t* rom, std::size_t size, const RomLayout& layout)
     : rom_(rom), size_(size), layout_(layout) {
-  // What consoles have decoded and at least one of them still holds, by cartridge and ROM. A
-  // console that is switched on anew has let go of it before; decoding takes far less than those
-  // frames.
-  using Key = std::pair<std::string, std::string>;
-  static std::mutex mutex;
-  static std::map<Key, std::weak_ptr<const std::vector<Decoded>>> decoded;
-  const Key key{layout.cartridge, {reinterpret_cast<const char*>(rom), size}};
+  Cache& cache = Cache::shared();
+  auto& decoded = cache.decoded;
+  const Cache::Key key{layout.cartridge, {reinterpret_cast<const char*>(rom), size}};
   {
-    const std::lock_guard<std::mutex> lock(mutex);
+    const std::lock_guard<std::mutex> lock(cache.mutex);
     const auto found = decoded.find(key);
     if (found != decoded.end()) code_ = found->second.lock();
   }
   if (code_ != nullptr) return;
   auto code = std::make_shared<const std::vector<Decoded>>(decode());
-  const std::lock_guard<std::mutex> lock(mutex);
+  const std::lock_guard<std::mutex> lock(cache.mutex);
   for (auto entry = decoded.begin(); entry != decoded.end();)
     entry = entry->second.expired() ? decoded.erase(entry) : std::next(entry);
   std::weak_ptr<const std::vector<Decoded>>& shared = decoded[key];
@@ -113,7 +125,9 @@ Decoded Program::decode(std::size_t offset) const {
     operand = static_cast<std::uint16_t>(static_cast<std::int8_t>(operand));
     // Slices begin at multiples of 256, so the ROM tells which branches cross one.
     const std::size_t target = end + static_cast<std::size_t>(static_cast<std::int16_t>(operand));
-    if (target / 256 == end / 256 && end_of_slice(target) == end_of_slice(offset))
+    // A chip of the cartridge's own hides the first of them.
+    const bool in_sight = (target & 0xfff) >= layout_.chip_end;
+    if (in_sight && target / 256 == end / 256 && end_of_slice(target) == end_of_slice(offset))
       entry = kByOperand[opcode];
   }
   if (entry.mode == Mode::Zero && operand >= 0x80) entry = kByOperand[opcode];

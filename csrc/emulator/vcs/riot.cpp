@@ -4,7 +4,7 @@
 #include <iterator>
 
 #include "common/check.hpp"
-#include "emulator/vcs/ale_private.hpp"
+#include "emulator/ale_private.hpp"
 
 namespace actormimic::vcs {
 

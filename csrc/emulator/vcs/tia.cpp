@@ -123,6 +123,8 @@ void Tia::attend(std::uint32_t cycle) {
 // What must not wait until the beam is drawn.
 void Tia::follow_beam() {
   if (star_field_) draw();
+  // A reset in an unfinished frame leaves the beam before the display.
+  if (reached_ < display_start_) return;
   if (!awaits_beam() || reached_ <= motion_reached_) return;
   const int first_pixel = line_end_ - kPixels;
   if (reached_ > first_pixel) return draw_due();
