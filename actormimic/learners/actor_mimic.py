@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from actormimic.distillation_loss import unit_gradient
 from actormimic.experts import ExpertsPolicy
 from actormimic.learners.batches import Draws, Extras
 from actormimic.losses import actor_mimic_loss
@@ -164,7 +165,7 @@ class ActorMimicLearner:
         if self._beta is not None:
             total = loss.policy + self._beta * settings.feature_factor * loss.feature
         self.optimizer.zero_grad(set_to_none=True)
-        total.backward()  # type: ignore[no-untyped-call]
+        total.backward(unit_gradient(total))  # type: ignore[no-untyped-call]
         self.optimizer.step()
         metrics = {
             "update/loss": total.detach(),
