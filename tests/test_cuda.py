@@ -159,6 +159,31 @@ def test_nothing_waits_for_the_device() -> None:
         torch.cuda.set_sync_debug_mode("default")
 
 
+def test_captured_launches_give_the_bits_of_eager_ones() -> None:
+    inputs = to_device(make_inputs(5000, 512))
+    frames, index = make_frames(50).cuda(), torch.randint(-1, 50, (37, 4)).cuda()
+
+    def run() -> list[Tensor]:
+        losses = actor_mimic_loss(**inputs, beta=0.01)
+        by_inputs = gradients(losses, inputs, 1.0)
+        return [torch.stack(losses).detach(), *by_inputs, gather_frames(frames, index)]
+
+    expected = run()
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        run()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        found = run()
+    for _ in range(3):
+        for tensor in found:
+            tensor.fill_(7)
+        graph.replay()
+        assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
 def test_gathered_stacks(dtype: torch.dtype, memory_format: torch.memory_format) -> None:
