@@ -294,6 +294,15 @@ class ConvergenceRun(RunSettings):
         return self
 
 
+def needs_kernels(settings: RunSettings) -> str | None:
+    """The setting for which a run on a GPU takes the package's own CUDA kernels, in words."""
+    if isinstance(settings, ActorMimicRun):
+        return "task is 'actor_mimic'"  # the loss
+    if isinstance(settings, LearningSettings) and settings.replay.residence == "device":
+        return "replay.residence is 'device'"
+    return None
+
+
 Shown = Literal[
     "table1",
     "table2",

@@ -13,8 +13,8 @@ from actormimic.losses import actor_mimic_loss
 
 pytestmark = pytest.mark.cuda
 
-# The device computes in float32, what it is compared with in float64. Gradients of the half types it
-# rounds twice, when they are stored and when the upstream gradient scales them, the other side
+# The device computes in float32, what it is compared with in float64. Gradients of the half types
+# it rounds twice, when they are stored and when the upstream gradient scales them, the other side
 # once: one unit in the last place.
 RTOL = {
     torch.float64: 1e-12,
