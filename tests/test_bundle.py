@@ -20,6 +20,7 @@ from actormimic.environments import make_env
 from actormimic.run import main as run_main
 
 TINY = [
+    "device=cpu",
     "environment.num_envs=2",
     "replay.capacity=400",
     "training.agent_steps=900",

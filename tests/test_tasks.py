@@ -25,6 +25,7 @@ from actormimic.side_by_side import RunProcess
 from actormimic.tasks import run_task
 
 TINY = [
+    "device=cpu",
     "environment.num_envs=2",
     "replay.capacity=400",
     "training.agent_steps=48",
@@ -36,7 +37,7 @@ TINY = [
     "checkpoint.every_agent_steps=1000",
     "threads=1",
 ]
-TEST_EPOCH = [word for word in TINY if word.startswith("evaluation.")]
+TEST_EPOCH = [word for word in TINY if word.startswith(("device=", "evaluation."))]
 TINY_EXPERT = json.dumps(TINY)
 
 
@@ -263,6 +264,7 @@ def test_evaluate_refuses_games_the_network_does_not_play(amn: Path, tmp_path: P
     settings = resolve(
         {
             "task": "evaluate",
+            "device": "cpu",
             "games": ["seaquest"],
             "source": str(amn / "run"),
             "evaluation": {"agent_steps": 4},
@@ -275,6 +277,7 @@ def test_evaluate_refuses_games_the_network_does_not_play(amn: Path, tmp_path: P
 def test_a_pipeline_runs_its_stages_in_order(tmp_path: Path):
     stage = {
         "config": "evaluate.yaml",
+        "device": "cpu",
         "evaluation": {"agent_steps": 4, "protocol": "paper"},
     }
     settings = resolve(
