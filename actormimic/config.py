@@ -59,7 +59,8 @@ class RunSettings(Section):
     threads: Count = 0
     """torch's threads; 0 leaves torch's own choice."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Arithmetic of the hidden layers; output layers, losses and weights stay float32."""
+    """Arithmetic of the hidden layers; output layers, losses and weights stay float32. ``float32``
+    is that on a GPU too: no TF32, which rounds what is multiplied to 10 bits."""
     resume: Literal["auto", "never", "always"] = "auto"
     """Go on with what the folder holds: if there is something, never, or insist."""
 
