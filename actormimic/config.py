@@ -59,7 +59,8 @@ class RunSettings(Section):
     threads: Count = 0
     """torch's threads; 0 leaves torch's own choice."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Arithmetic of the hidden layers; output layers, losses and weights stay float32."""
+    """Arithmetic of the hidden layers; output layers, losses and weights stay float32. ``float32``
+    is that on a GPU too: no TF32, which rounds what is multiplied to 10 bits."""
     resume: Literal["auto", "never", "always"] = "auto"
     """Go on with what the folder holds: if there is something, never, or insist."""
 
@@ -292,6 +293,15 @@ class ConvergenceRun(RunSettings):
         if self.precision != "float32":  # the default, which says nothing here
             raise ValueError(f"precision is {self.precision!r}; allowed: float32 ({where})")
         return self
+
+
+def needs_kernels(settings: RunSettings) -> str | None:
+    """The setting for which a run on a GPU takes the package's own CUDA kernels, in words."""
+    if isinstance(settings, ActorMimicRun):
+        return "task is 'actor_mimic'"  # the loss
+    if isinstance(settings, LearningSettings) and settings.replay.residence == "device":
+        return "replay.residence is 'device'"
+    return None
 
 
 Shown = Literal[

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import warnings
 from pathlib import Path
 
 import torch
@@ -12,17 +13,31 @@ import torch
 def choose_device(wanted: str) -> torch.device:
     """The device that ``auto``, ``cpu`` or ``cuda[:n]`` means here.
 
+    Where it is a GPU, convolutions in float32 are float32 from now on, as matrix products are:
+    torch's default lets them round their inputs to TF32, 10 bits of mantissa.
+
     Raises:
         ValueError: a CUDA device that is not there.
     """
     if wanted == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        wanted = "cuda" if torch.cuda.is_available() else "cpu"
     device = torch.device(wanted)
     found = torch.cuda.device_count()
     if device.type == "cuda" and (device.index or 0) >= found:
         there = f"{found} CUDA devices" if found else "no CUDA device"
         raise ValueError(f"device is {wanted!r}, and there is {there}; allowed: cpu, auto")
+    if device.type == "cuda":
+        _forbid_tf32()
     return device
+
+
+def _forbid_tf32() -> None:
+    # torch 2.9 brought cudnn.conv.fp32_precision, but after it is set torch refuses to read
+    # allow_tf32, as its own cudnn.flags() does. allow_tf32 sets both, in every torch from 2.6 on;
+    # some of them warn that it is going to go.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Please use the new API settings to control TF32")
+        torch.backends.cudnn.allow_tf32 = False
 
 
 def machine_in_words(device: torch.device) -> str:

@@ -191,15 +191,30 @@ def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]
     ctx.feature_scale = inputs[8]
 
 
-def _is_one(factor: Tensor) -> bool:
-    """Whether an upstream gradient is the 1 of ``total.backward()``: then nothing is to be scaled.
+_UNITS: dict[torch.device, Tensor] = {}
 
-    Looking costs nothing on the CPU, whereas a device would have to be waited for.
+
+def unit_gradient(loss: Tensor) -> Tensor:
+    """The 1 to differentiate ``loss`` with: ``loss.backward(unit_gradient(loss))``.
+
+    The backward pass knows it by its address and leaves the gradients as they are. Of another 1
+    only the CPU can tell the value: on a GPU, where looking at it would wait for the device, every
+    backward pass would read and write whole gradients to multiply them by it. Not to be written to.
     """
-    if type(factor) is not Tensor or not factor.is_cpu or torch.compiler.is_compiling():
+    if loss.device not in _UNITS:
+        _UNITS[loss.device] = torch.ones((), device=loss.device)
+    return _UNITS[loss.device]
+
+
+def _is_one(factor: Tensor) -> bool:
+    """Whether an upstream gradient is known to be 1: then nothing is to be scaled."""
+    if type(factor) is not Tensor or torch.compiler.is_compiling():
         return False
+    unit = _UNITS.get(factor.device)
     try:
-        return factor.item() == 1.0
+        if unit is not None and factor.data_ptr() == unit.data_ptr():
+            return True  # no other tensor lies there, since this one is kept
+        return factor.is_cpu and factor.item() == 1.0
     except RuntimeError:  # what vmap passes here stands for many numbers and has none itself
         return False
 
@@ -235,7 +250,9 @@ def _scaled(gradient: Tensor, factor: Tensor | None, other: Tensor | None) -> Te
     """The gradient times the sum of the factors."""
     if factor is None or other is None:
         factor = other if factor is None else factor
-        return torch.zeros_like(gradient) if factor is None else gradient * factor
+        if factor is None:
+            return torch.zeros_like(gradient)
+        return gradient if _is_one(factor) else gradient * factor
     return gradient * (factor + other)
 
 

@@ -20,6 +20,7 @@ from actormimic.policy import (
     GameIndex,
     action_masks,
     mix_random,
+    to_device,
     weights_path,
 )
 from actormimic.sections import ExpertFile, NetworkSettings
@@ -194,6 +195,7 @@ class ExpertsPolicy:
         """Q-values [N, 18] and features [N, D], narrower experts' padded with zeros."""
         values = torch.zeros(len(frames), NUM_ACTIONS, device=self._device)
         features = torch.zeros(len(frames), self.feature_size, device=self._device)
+        batch = to_device(frames, self._device)  # once for all games
         for game, expert in enumerate(self._experts):
             rows = np.flatnonzero(game_index == game)
             if len(rows) == 0:
@@ -204,15 +206,14 @@ class ExpertsPolicy:
                 if rows[-1] - rows[0] + 1 == len(rows)
                 else rows
             )
-            batch = torch.from_numpy(frames[block]).to(self._device)
-            output = expert.network(batch)
+            output = expert.network(batch[block])
             values[block] = output.outputs
             features[block, : output.features.shape[1]] = output.features.float()
         return values, features
 
     def outputs(self, frames: Frames, game_index: GameIndex) -> Tensor:
         """Q-values [N, 18], -inf where an action is not the game's."""
-        rows = torch.from_numpy(np.asarray(game_index, dtype=np.int64)).to(self._device)
+        rows = to_device(np.asarray(game_index, dtype=np.int64), self._device)
         return self.label(frames, game_index)[0].masked_fill(~self._valid[rows], -torch.inf)
 
     def act(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from actormimic._binding import core
 
-__all__ = ["ELEMENT_TYPES", "launch", "module_of"]
+__all__ = ["ELEMENT_TYPES", "launch", "module_of", "why_no_cuda_kernels"]
 
 _CORE: ModuleType = core
 
@@ -25,8 +25,8 @@ def _cuda() -> ModuleType:
         module = importlib.import_module("actormimic._cuda")
     except ImportError as error:
         raise RuntimeError(
-            "the tensors are on a CUDA device, but actormimic was built without CUDA: put nvcc on "
-            "PATH and install it again with -C cmake.define.ACTORMIMIC_CUDA=ON"
+            "actormimic was built without CUDA: put nvcc on PATH and install it again with "
+            "-C cmake.define.ACTORMIMIC_CUDA=ON"
         ) from error
     if module.__version__ != core.__version__:
         raise RuntimeError(
@@ -40,16 +40,28 @@ def _cuda() -> ModuleType:
     return module
 
 
+def why_no_cuda_kernels() -> str | None:
+    """Why operators cannot run on a CUDA device here, and what to do; None where they can."""
+    try:
+        _cuda()
+    except RuntimeError as error:
+        return str(error)
+    return None
+
+
 def module_of(tensor: Tensor) -> ModuleType:
     """The compiled module that computes on the tensor's device.
 
     Raises:
         ValueError: the device is neither a CPU nor a CUDA device.
-        RuntimeError: it is a CUDA device and the package was built without CUDA.
+        RuntimeError: it is a CUDA device and the package was built without CUDA, or that part of it
+            from other sources.
     """
     if tensor.is_cpu:
         return _CORE
     if tensor.is_cuda:
+        if reason := why_no_cuda_kernels():
+            raise RuntimeError(f"a tensor is on a CUDA device, but {reason}")
         return _cuda()
     raise ValueError(f"a tensor is on {tensor.device}; allowed: cpu and cuda devices")
 

@@ -42,6 +42,15 @@ def action_masks(action_sets: Sequence[Sequence[int]]) -> npt.NDArray[np.bool_]:
     return masks
 
 
+def to_device(array: npt.NDArray[np.generic], device: torch.device) -> Tensor:
+    """The array on ``device``; on the CPU itself. Nothing waits for the copy: it is made of pinned
+    memory, which torch keeps until the device has read it, and what follows is queued behind it."""
+    tensor = torch.from_numpy(array)
+    if device.type == "cpu":
+        return tensor
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
 def mix_random(
     actions: Actions,
     masks: npt.NDArray[np.bool_],
@@ -122,9 +131,8 @@ class NetworkPolicy:
     @torch.no_grad()
     def outputs(self, frames: Frames, game_index: GameIndex) -> Tensor:
         """The network's outputs [N, 18], -inf where an action is not the game's."""
-        rows = torch.from_numpy(np.asarray(game_index, dtype=np.int64)).to(self.device)
-        batch = torch.from_numpy(frames).to(self.device)
-        values: Tensor = self.network(batch, self._heads[rows]).outputs
+        rows = to_device(np.asarray(game_index, dtype=np.int64), self.device)
+        values: Tensor = self.network(to_device(frames, self.device), self._heads[rows]).outputs
         return values.masked_fill(~self._device_masks[rows], -torch.inf)
 
     def act(
@@ -135,7 +143,7 @@ class NetworkPolicy:
         if self._selection == "sample":
             # The largest of logits plus Gumbel noise is a draw from their softmax.
             noise = rng.gumbel(size=tuple(values.shape)).astype(np.float32)
-            values = values + torch.from_numpy(noise).to(self.device)
+            values = values + to_device(noise, self.device)
         actions: Actions = values.argmax(dim=1).cpu().numpy()
         return mix_random(actions, self._masks[game_index], epsilon, rng)
 

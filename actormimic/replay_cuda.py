@@ -205,7 +205,9 @@ class ReplayMirror:
             moved = rows[:count].to(self.device, non_blocking=True)
             self.arrays[name].index_copy_(0, changes[0], moved)
         if stage.copied is not None:
-            stage.copied.record()
+            # On the stream of the copies: without one it would be the current device's, and the
+            # rows would be overwritten while another device still copies them.
+            stage.copied.record(torch.cuda.current_stream(self.device))
 
     def draw(
         self,

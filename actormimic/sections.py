@@ -167,7 +167,8 @@ class ReplaySettings(Section):
     """How experts' features are stored beside the frames (used where beta is not 0)."""
     residence: Literal["auto", "host", "device"] = "auto"
     """Where batches are gathered: by the rings, or from a mirror of them in the device's memory,
-    where a GPU runs the whole update as one CUDA graph. ``auto``: ``device`` on a GPU."""
+    where a GPU runs the whole update as one CUDA graph. ``auto``: ``device`` on a GPU, if the
+    package was built with CUDA."""
     shared: bool = False
     """Keep the rings in POSIX shared memory, where ``python -m actormimic.replay`` shows them."""
 

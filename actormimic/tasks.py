@@ -24,6 +24,7 @@ from actormimic.config import (
     PipelineRun,
     RunSettings,
     TransferRun,
+    needs_kernels,
 )
 from actormimic.config_files import pipeline_stages, plain_values
 from actormimic.convergence_task import present_convergence, run_convergence
@@ -34,6 +35,7 @@ from actormimic.experts import ExpertsPolicy, experts_policy
 from actormimic.experts import load as load_expert
 from actormimic.faults import faults_are_ours
 from actormimic.games import minimal_actions
+from actormimic.kernels import why_no_cuda_kernels
 from actormimic.learners.actor_mimic import ActorMimicLearner
 from actormimic.learners.dqn import DqnLearner
 from actormimic.networks import PRECISIONS, AtariNetwork, seeded_network
@@ -82,7 +84,8 @@ def check_machine_and_networks(settings: RunSettings) -> None:
     to be known before a folder is made, or a stage has run for days.
 
     Raises:
-        ValueError: no such GPU; a network that is missing, damaged, or not what it is needed for.
+        ValueError: no such GPU, or one without the kernels that the task needs there; a network
+            that is missing, damaged, or not what it is needed for.
     """
     if isinstance(settings, PipelineRun):
         runs = [run.settings for run in pipeline_stages(settings)]
@@ -97,7 +100,10 @@ def check_machine_and_networks(settings: RunSettings) -> None:
 
 
 def _check_machine_and_networks(settings: RunSettings, unmade: set[str]) -> None:
-    choose_device(settings.device)
+    device = choose_device(settings.device)
+    needing = needs_kernels(settings)
+    if device.type == "cuda" and needing and (reason := why_no_cuda_kernels()):
+        raise ValueError(f"{needing} on {device}, but {reason}; allowed without it: device=cpu")
     if isinstance(settings, ActorMimicRun):
         for game, source in given_experts(settings).items():
             if expert_file(source) not in unmade:

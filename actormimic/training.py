@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from actormimic.checkpoint import Checkpoint, CheckpointStore
 from actormimic.config import LearningSettings
 from actormimic.environments import make_env
+from actormimic.kernels import why_no_cuda_kernels
 from actormimic.learners.batches import (
     Draws,
     Extras,
@@ -309,14 +310,20 @@ class Training:
                 ring.unlink()
 
 
+def _gathers_on_device(residence: str, device: torch.device) -> bool:
+    """Whether batches come from a mirror of the rings on ``device``, which takes the kernels."""
+    if residence != "auto":
+        return residence == "device"
+    return device.type == "cuda" and why_no_cuda_kernels() is None
+
+
 def _make_updates(
     settings: LearningSettings, learner: Learner, rings: Sequence[ReplayRing]
 ) -> Updates:
     network = learner.modules()["network"]
     device = next(network.parameters()).device
     rows, draws, extras = settings.training.batch, learner.draws, learner.extras
-    residence = settings.replay.residence
-    if residence == "host" or (residence == "auto" and device.type != "cuda"):
+    if not _gathers_on_device(settings.replay.residence, device):
         batches = ReplayBatches(rings, rows, draws, extras, settings.seed, device)
         return HostUpdates(learner.update, batches)
     # The arithmetic of the first layer: what it would round the frames to anyway.

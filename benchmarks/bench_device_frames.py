@@ -19,9 +19,12 @@ PIXELS = 84 * 84
 
 
 def make_ring(stacks: int, device: str = "cpu") -> tuple[Tensor, Tensor]:
-    frames = torch.randint(0, 256, (20_000, 84, 84), dtype=torch.uint8, device=device)
-    newest = torch.randint(3, len(frames), (stacks, 1), device=device)
-    return frames, newest + torch.arange(-3, 1, device=device)
+    # No frame is drawn twice, and four times as many lie around: what came from a cache would be
+    # counted as traffic otherwise.
+    count = max(20_000, 4 * 4 * stacks)
+    frames = torch.randint(0, 256, (count, 84, 84), dtype=torch.uint8, device=device)
+    oldest = 4 * torch.randperm(count // 4, device=device)[:stacks, None]
+    return frames, oldest + torch.arange(4, device=device)
 
 
 def by_indexing(frames: Tensor, index: Tensor) -> Tensor:

@@ -6,7 +6,8 @@
 Pytest's table times each function by itself. Ratios mean something only when the sides take turns
 on the same machine: the second command measures them so, ours, theirs, ours, theirs, and reports
 the medians of the single ratios. On the CPU everything runs on one thread. With ``--device cuda``
-the times are those of replays of CUDA graphs.
+the times are those of replays of CUDA graphs, and Liger's nearest kernel joins in where
+``liger_kernel`` is installed.
 """
 
 from __future__ import annotations
@@ -25,12 +26,14 @@ from torch import Tensor
 
 from actormimic import losses
 from actormimic._binding import core
-from actormimic.distillation_loss import distillation_loss
+from actormimic.distillation_loss import distillation_loss, unit_gradient
 
 FEATURES = 512
 BETA = 0.01
 Inputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 Run = Callable[[], object]
+Loss = Callable[..., Tensor]
+ROWS_CUDA = (64, 1024, 65536, 262144)
 
 
 def make_inputs(rows: int, device: str = "cpu") -> Inputs:
@@ -56,9 +59,10 @@ def fused_loss(z: Tensor, q: Tensor, mask: Tensor, f: Tensor, h: Tensor) -> Tens
     ).total
 
 
-def forward_and_backward(loss: Callable[..., Tensor], inputs: Inputs) -> Run:
+def forward_and_backward(loss: Loss, inputs: Inputs) -> Run:
     leaves = [inputs[0], inputs[3]]
-    return lambda: torch.autograd.grad(loss(*inputs), leaves)
+    one = unit_gradient(inputs[0])  # as the learner does it
+    return lambda: torch.autograd.grad(loss(*inputs), leaves, one, allow_unused=True)
 
 
 def entry_point(inputs: Inputs) -> Run:
@@ -91,7 +95,8 @@ def bytes_moved(rows: int) -> int:
 
 def copy_of(size: int, device: str = "cpu") -> Run:
     """A copy that reads and writes ``size`` bytes together."""
-    source = torch.zeros(size // 2, dtype=torch.uint8, device=device)
+    # Zeros would not do: fresh ones are one page of the kernel's, and a GPU may compress them.
+    source = torch.randint(0, 256, (size // 2,), dtype=torch.uint8, device=device)
     target = torch.zeros_like(source)
     return lambda: target.copy_(source)
 
@@ -167,6 +172,20 @@ def device_seconds(run: Run) -> float:
     return statistics.median(times)
 
 
+def launched_seconds(run: Run) -> float:
+    """Seconds of one of 20 runs without a graph, the time of their launches included."""
+    run()
+    times = []
+    for _ in range(15):
+        torch.cuda.synchronize()
+        begin = time.perf_counter()
+        for _ in range(20):
+            run()
+        torch.cuda.synchronize()
+        times.append((time.perf_counter() - begin) / 20)
+    return statistics.median(times)
+
+
 def report(figure: str, **values: object) -> None:
     print(json.dumps({"figure": figure, **values}), flush=True)
 
@@ -200,14 +219,14 @@ def report_cpu() -> None:
 
 
 def report_cuda() -> None:
+    """The kernels first: what follows needs more of others, and more can fail there."""
     from bench_device_frames import report_gather
 
     one = torch.zeros(1, device="cuda")
     empty = device_seconds(lambda: one.add_(0))  # one thread's work: the cost of a launch
     report("a launch with next to no work", us=round(empty * 1e6, 2))
-    for rows in (64, 1024, 65536, 262144):
-        inputs = make_inputs(rows, "cuda")
-        leaves = [tensor.detach() for tensor in inputs]
+    for rows in ROWS_CUDA:
+        leaves = [tensor.detach() for tensor in make_inputs(rows, "cuda")]
         options = (None, "cross_entropy", 1.0, BETA, False, True, True)
         kernel = device_seconds(partial(distillation_loss, *leaves, *options))
         copy = device_seconds(copy_of(bytes_moved(rows), "cuda"))
@@ -218,12 +237,59 @@ def report_cuda() -> None:
             times_a_launch=round(kernel / empty, 2),
             share_of_copy_bandwidth=round(copy / kernel, 3),
         )
-        compiled = torch.compile(plain_loss, fullgraph=True, dynamic=False)
-        ours = device_seconds(forward_and_backward(fused_loss, inputs))
-        for name, loss in (("eager", plain_loss), ("compiled", compiled)):
-            theirs = device_seconds(forward_and_backward(loss, inputs))
-            report(f"{name} / fused", rows=rows, ratio=round(theirs / ours, 2))
     report_gather(device_seconds, copy_of, report)
+    # Eager torch, then what its compiler makes of it.
+    beside("eager", lambda: plain_loss, fused_loss)
+    beside("compiled", lambda: torch.compile(plain_loss, fullgraph=True, dynamic=False), fused_loss)
+    # Its backward pass looks at the upstream gradient, which no graph can hold.
+    beside("softmaxes and Liger's kl_div", liger_loss, fused_policy_loss, launched_seconds)
+
+
+def beside(
+    name: str,
+    make: Callable[[], Loss],
+    ours: Loss,
+    backward_seconds: Callable[[Run], float] = device_seconds,
+) -> None:
+    """Report ``ours`` beside another loss, whole and its forward pass alone; where that cannot run,
+    why not."""
+    try:
+        theirs = make()
+        for rows in ROWS_CUDA:
+            inputs = make_inputs(rows, "cuda")
+            for what, seconds_of, run in (
+                ("forward", device_seconds, lambda loss, inputs=inputs: partial(loss, *inputs)),
+                ("", backward_seconds, partial(forward_and_backward, inputs=inputs)),
+            ):
+                a, b = seconds_of(run(ours)), seconds_of(run(theirs))
+                report(
+                    f"{name} / fused {what}".rstrip(),
+                    rows=rows,
+                    ratio=round(b / a, 2),
+                    ours_us=round(a * 1e6, 2),
+                    theirs_us=round(b * 1e6, 2),
+                )
+    except Exception as error:  # of a compiler, of any kind: it is not to cost the other figures
+        reason = str(error).strip().partition("\n")[0]
+        report(f"{name} / fused", ended_by=f"{type(error).__name__}: {reason}")
+
+
+def liger_loss() -> Loss:
+    """Liger has no masked distillation: its divergence of policies that torch's softmaxes give."""
+    from liger_kernel.transformers.kl_div import LigerKLDIVLoss
+
+    divergence = LigerKLDIVLoss(reduction="sum")
+
+    def loss(z: Tensor, q: Tensor, mask: Tensor, f: Tensor, h: Tensor) -> Tensor:
+        lowest = torch.finfo(z.dtype).min
+        target = torch.softmax(q.masked_fill(~mask, lowest), dim=1)
+        return divergence(torch.log_softmax(z.masked_fill(~mask, lowest), dim=1), target)
+
+    return loss
+
+
+def fused_policy_loss(z: Tensor, q: Tensor, mask: Tensor, f: Tensor, h: Tensor) -> Tensor:
+    return losses.actor_mimic_loss(z, q, mask, objective="kl").total
 
 
 if __name__ == "__main__":

@@ -1,65 +1,158 @@
 """Everything that needs a CUDA device, in one command, from the root of a checkout:
 
-    python benchmarks/run_cuda.py
+    python benchmarks/run_cuda.py                   # every step
+    python benchmarks/run_cuda.py figures tests     # these, added to what the file has
 
-It runs the CUDA tests, the same under ``compute-sanitizer`` (memcheck, then racecheck) and the
-kernel benchmarks, and writes ``benchmarks/results/cuda-<device>.txt`` with the machine, the
-versions, the commands and what they printed. The exit status is that of the first step that failed.
+Steps, in this order: ``build`` (what the compiler made of the kernels), ``figures`` (the kernels'
+benchmarks), ``tests`` (the CUDA tests), and the kernels' tests under ``compute-sanitizer``:
+``memcheck``, ``graphs`` (the same for captured launches) and ``racecheck``. What they print goes
+to ``benchmarks/results/cuda-<device>.txt`` line by line, with the machine, the versions and the
+commands: a step that fails, hangs or is killed takes no other one's results with it. The exit
+status is that of the first step that failed, 124 for one that ran out of time.
 """
 
 from __future__ import annotations
 
+import argparse
+import os
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple, TextIO
 
 import torch
 
 ROOT = Path(__file__).parents[1]
-PYTEST = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "cuda"]
+PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
 KERNELS = ["tests/test_cuda.py", "tests/test_replay_cuda.py"]
-TESTS = [*PYTEST, *KERNELS, "tests/test_device_updates.py", "tests/test_envs_pool.py"]
-# A graph of a whole network and millions of rows take the sanitizer hours and show it nothing new.
-SANITIZED = [*PYTEST, *KERNELS, "-k", "not 9001"]
+TESTS = [*KERNELS, "tests/test_device_updates.py", "tests/test_envs_pool.py"]
+# The driver's version probing asks for functions that it lacks: API errors, but none of ours.
+MEMCHECK = ["--tool", "memcheck", "--report-api-errors", "no"]
 
 
-def steps() -> list[list[str]]:
+class Step(NamedTuple):
+    command: list[str]
+    seconds: float
+    """How long it may take: some times what it should."""
+    environment: Mapping[str, str] = {}
+
+
+def steps() -> dict[str, Step]:
     sanitizer = shutil.which("compute-sanitizer") or "compute-sanitizer"
     checked = [sanitizer, "--error-exitcode", "1", "--kernel-regex", "kns=actormimic"]
-    return [
-        [sys.executable, *TESTS],
-        [*checked, "--tool", "memcheck", sys.executable, *SANITIZED],
-        [*checked, "--tool", "racecheck", sys.executable, *SANITIZED],
-        [sys.executable, "benchmarks/bench_losses.py", "--device", "cuda"],
-    ]
+    # A graph of a whole network and millions of rows take the sanitizer hours and show it nothing
+    # new.
+    kernels = [*PYTEST, "-m", "cuda", *KERNELS, "-k"]
+    return {
+        "build": Step([*PYTEST, "tests/test_kernels.py"], 300),
+        "figures": Step([sys.executable, "benchmarks/bench_losses.py", "--device", "cuda"], 900),
+        "tests": Step([*PYTEST, "-m", "cuda", *TESTS], 900),
+        # torch hands out pieces of large segments, beyond whose ends the next piece lies: an
+        # overrun is an error to the sanitizer only where each tensor is an allocation of its own.
+        # A capture may not allocate so, hence graphs have a step with torch's own allocator.
+        "memcheck": Step(
+            [*checked, *MEMCHECK, *kernels, "not 9001 and not captured"],
+            1800,
+            {"PYTORCH_NO_CUDA_MEMORY_CACHING": "1"},
+        ),
+        "graphs": Step([*checked, *MEMCHECK, *kernels, "captured"], 600),
+        "racecheck": Step([*checked, "--tool", "racecheck", *kernels, "not 9001"], 1800),
+    }
+
+
+def driver() -> str:
+    try:
+        return subprocess.run(
+            ["nvidia-smi"], capture_output=True, text=True, check=False, timeout=60
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"nvidia-smi: {error}\n"
+
+
+def run(step: Step, results: TextIO) -> int:
+    """Run it, every line to the screen and to ``results`` as it comes; its exit status."""
+
+    def tell(line: str) -> None:
+        for stream in (sys.stdout, results):
+            stream.write(line)
+            stream.flush()
+
+    assigned = [f"{name}={value}" for name, value in step.environment.items()]
+    shown = ["python" if part == sys.executable else part for part in step.command]
+    tell(f"$ {' '.join([*assigned, *shown])}\n")
+    try:
+        process = subprocess.Popen(
+            step.command,
+            cwd=ROOT,
+            # The path, so that figures and tests are both of the checkout's Python files.
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                "PYTHONUNBUFFERED": "1",
+                **step.environment,
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,  # so that what it started ends with it
+        )
+    except OSError as error:
+        tell(f"{error}\nexit status 127\n\n")
+        return 127
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        os.killpg(process.pid, signal.SIGKILL)
+
+    timer = threading.Timer(step.seconds, end)
+    timer.start()
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            tell(line)
+        code = process.wait()
+    finally:
+        timer.cancel()
+        if process.poll() is None:  # Ctrl-C came while it ran
+            os.killpg(process.pid, signal.SIGKILL)
+    if late.is_set():
+        tell(f"ended after {step.seconds:g} s\n")
+        code = 124
+    tell(f"exit status {code}\n\n")
+    return code
 
 
 def main() -> int:
+    known = steps()
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("steps", nargs="*", metavar="STEP", help=f"of {', '.join(known)}")
+    parser.add_argument("--seconds", type=float, help="instead of each step's own limit")
+    arguments = parser.parse_args()
+    if unknown := [name for name in arguments.steps if name not in known]:
+        parser.error(f"STEP is {unknown[0]!r}; allowed: {', '.join(known)}")
     if not torch.cuda.is_available():
         print("no CUDA device: nothing to run", file=sys.stderr)
         return 2
     name = torch.cuda.get_device_name()
-    driver = subprocess.run(["nvidia-smi"], capture_output=True, text=True).stdout
     path = ROOT / "benchmarks" / "results" / f"cuda-{re.sub(r'[^a-z0-9]+', '-', name.lower())}.txt"
     path.parent.mkdir(exist_ok=True)
     status = 0
-    with path.open("w") as results:
-        results.write(f"{name}, {platform.platform()}, torch {torch.__version__}\n\n{driver}\n")
-        for command in steps():
-            shown = " ".join("python" if part == sys.executable else part for part in command)
-            print("$", shown, flush=True)
-            try:
-                done = subprocess.run(
-                    command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-                )
-                output, code = done.stdout, done.returncode
-            except FileNotFoundError as error:
-                output, code = f"{error}\n", 127
-            print(output, flush=True)
-            results.write(f"$ {shown}\n{output}exit status {code}\n\n")
+    with path.open("a" if arguments.steps else "w") as results:
+        results.write(f"{name}, {platform.platform()}, torch {torch.__version__}\n\n{driver()}\n")
+        for step in (known[chosen] for chosen in arguments.steps or known):
+            if arguments.seconds is not None:
+                step = step._replace(seconds=arguments.seconds)
+            code = run(step, results)
             status = status or code
     print(f"written to {path}")
     return status

@@ -22,6 +22,7 @@ from actormimic.provenance import recipe
 from actormimic.run import main as run_main
 
 TINY = [
+    "device=cpu",
     "environment.num_envs=2",
     "replay.capacity=400",
     "training.agent_steps=900",

@@ -7,7 +7,7 @@ import torch
 from test_losses import gradients, make_inputs
 from torch import Tensor
 
-from actormimic.distillation_loss import OBJECTIVES, distillation_loss
+from actormimic.distillation_loss import OBJECTIVES, distillation_loss, unit_gradient
 from actormimic.losses import actor_mimic_loss
 
 OPTIONS = ("cross_entropy", 0.5, 0.01, False, True, True)
@@ -60,6 +60,42 @@ def test_the_short_way_and_the_operator_are_equal(objective: str) -> None:
         assert torch.equal(a, b)
     # The operator's backward always multiplies, the short way only by factors other than 1.
     for a, b in zip(gradients(short, inputs, 1.0), gradients(operator, inputs, 1.0), strict=True):
+        assert torch.equal(a, b)
+
+
+def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
+    """What is looked at from now on, which on a GPU would wait for it."""
+    looks: list[Tensor] = []
+    item = Tensor.item
+    monkeypatch.setattr(Tensor, "item", lambda tensor: looks.append(tensor) or item(tensor))
+    return looks
+
+
+@pytest.mark.parametrize("scheduled", [False, True])
+def test_the_unit_gradient_is_known_without_a_look(
+    scheduled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And scales nothing: the gradients are the kernel's own memory."""
+    inputs = make_inputs(19, 41)
+
+    def backward(of: str) -> list[Tensor]:
+        loss = actor_mimic_loss(**inputs, beta=0.0 if scheduled else 0.01)
+        total = loss.policy + torch.tensor(0.01) * loss.feature if scheduled else loss.total
+        leaves = [inputs["logits"], inputs["predicted_features"]]
+        unit = unit_gradient(total) if of == "unit" else torch.ones(())
+        return list(torch.autograd.grad(total, leaves, unit))
+
+    expected = backward("another 1")
+    looks = looked_at(monkeypatch)
+    multiply = Tensor.__mul__
+    scaled: list[Tensor] = []
+    monkeypatch.setattr(Tensor, "__mul__", lambda a, b: scaled.append(a) or multiply(a, b))
+    found = backward("unit")
+    # The features' factor is beta where that is no constant of the loss; it has to be looked at on
+    # the CPU alone.
+    assert all(tensor.is_cpu and not torch.equal(tensor, torch.ones(())) for tensor in looks)
+    assert [tuple(t.shape) for t in scaled] == ([(), (19, 41)] if scheduled else [])
+    for a, b in zip(found, expected, strict=True):
         assert torch.equal(a, b)
 
 

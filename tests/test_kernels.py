@@ -43,10 +43,11 @@ def test_a_build_without_cuda_says_what_to_do() -> None:
 
 def test_a_stale_cuda_module_is_refused() -> None:
     message = refusal_of_cuda("types.SimpleNamespace(__version__='0.0.1')")
-    assert message.startswith("actormimic._cuda is of version 0.0.1, _core of ")
+    begin = "a tensor is on a CUDA device, but actormimic._cuda "
+    assert message.startswith(f"{begin}is of version 0.0.1, _core of ")
     version = f"__version__='{actormimic.__version__}'"
     message = refusal_of_cuda(f"types.SimpleNamespace({version}, bindings_digest='0')")
-    assert message.startswith("actormimic._cuda and _core were built from different sources: ")
+    assert message.startswith(f"{begin}and _core were built from different sources: ")
 
 
 def test_other_devices_are_refused() -> None:

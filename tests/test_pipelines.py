@@ -22,6 +22,7 @@ from actormimic.run import main
 from actormimic.run_folder import open_run_folder
 
 TINY = {
+    "device": "cpu",  # where runs that are to end alike do so to the last bit
     "threads": 1,
     "environment": {"num_envs": 2},
     "replay": {"capacity": 400},

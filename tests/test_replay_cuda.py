@@ -119,6 +119,27 @@ def test_only_what_was_flushed_is_drawn():
     assert_draws_are_the_rings(mirror, rings, 1)
 
 
+def test_the_end_of_the_copies_is_that_on_the_mirror_s_device(monkeypatch):
+    """And not on whichever device is current."""
+    recorded = []
+
+    class Event:
+        def synchronize(self):
+            pass
+
+        def record(self, stream):
+            recorded.append(stream)
+
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: ("stream of", device))
+    rings = make_rings()
+    mirror = ReplayMirror(rings, "cpu")
+    for _ in range(2):
+        next(mirror._stages).copied = Event()
+    play(rings, 3, mirror)
+    assert recorded == [("stream of", mirror.device)] * len(recorded)
+    assert len(recorded) >= 3
+
+
 def test_empty_rings_give_no_rows_and_memory_is_told():
     rings = make_rings()
     mirror = ReplayMirror(rings, "cpu")

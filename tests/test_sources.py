@@ -1,15 +1,20 @@
 """What a run starts from, refused where it does not fit before anything is made."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
+import torch
 
+from actormimic import kernels
 from actormimic.checkpoint import WeightsHeader, save_weights
+from actormimic.config_files import load_settings
 from actormimic.games import minimal_actions
 from actormimic.networks import seeded_network
 from actormimic.run import main
 from actormimic.sections import NetworkSettings
+from actormimic.tasks import check_machine_and_networks
 
 
 def test_sources_that_are_not_there_are_refused_before_anything_is_made(tmp_path: Path, capfd):
@@ -38,6 +43,50 @@ def test_what_would_fail_later_is_refused_before_anything_is_made(words, tmp_pat
     assert main([*words, f"folder={tmp_path / 'run'}"]) == 2
     assert capfd.readouterr().err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def gpu_without_kernels(monkeypatch: pytest.MonkeyPatch):
+    """A GPU for torch, and an install that was built without CUDA."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setitem(sys.modules, "actormimic._cuda", None)
+    kernels._cuda.cache_clear()
+    yield
+    kernels._cuda.cache_clear()
+
+
+@pytest.mark.parametrize("device", ["auto", "cuda", "cuda:0"])
+@pytest.mark.parametrize(
+    ("words", "needing"),
+    [
+        (["amn.yaml"], "task is 'actor_mimic'"),
+        (["amn.yaml", "experts=train"], "task is 'actor_mimic'"),
+        (["dqn.yaml", "replay.residence=device"], "replay.residence is 'device'"),
+    ],
+)
+def test_a_gpu_without_the_kernels_is_refused_before_anything_is_made(
+    gpu_without_kernels, words, needing, device, tmp_path: Path, capfd
+):
+    assert main([*words, f"folder={tmp_path / 'run'}", f"device={device}"]) == 2
+    err = capfd.readouterr().err
+    assert err.count("\n") == 1
+    assert f"{needing} on cuda" in err
+    assert ", but actormimic was built without CUDA: put nvcc on PATH" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["dqn.yaml", "device=cuda"],
+        ["evaluate.yaml", "device=cuda"],
+        ["amn.yaml", "device=cpu"],
+        ["dqn.yaml", "replay.residence=device", "device=cpu"],
+    ],
+)
+def test_what_needs_no_kernels_is_left_alone(gpu_without_kernels, words):
+    check_machine_and_networks(load_settings(words[0], words[1:]))
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,12 @@ def test_an_interrupted_run_stops_where_the_whole_one_does(killed_at: int, how, 
 def test_a_student_that_stops_early_ends_with_its_best_weights(tmp_path: Path, capsys):
     """The measure has to fall by more than it can, so that the second test epoch ends the run."""
     tiny = [
-        *("environment.num_envs=2", "replay.capacity=400", "training.agent_steps=400"),
+        *(
+            "device=cpu",
+            "environment.num_envs=2",
+            "replay.capacity=400",
+            "training.agent_steps=400",
+        ),
         *("training.learn_start=10", "evaluation.agent_steps=10", "threads=1"),
         *("evaluation.every_agent_steps=30", "checkpoint.every_agent_steps=50"),
         *("games=[atlantis]", "experts=bundled", f"folder={tmp_path}"),

@@ -27,6 +27,7 @@ from actormimic.side_by_side import RunProcess
 from actormimic.tasks import run_task
 
 TINY = [
+    "device=cpu",
     "environment.num_envs=2",
     "replay.capacity=400",
     "training.agent_steps=48",
@@ -38,7 +39,7 @@ TINY = [
     "checkpoint.every_agent_steps=1000",
     "threads=1",
 ]
-TEST_EPOCH = [word for word in TINY if word.startswith("evaluation.")]
+TEST_EPOCH = [word for word in TINY if word.startswith(("device=", "evaluation."))]
 TINY_EXPERT = json.dumps(TINY)
 
 
@@ -280,6 +281,7 @@ def test_evaluate_refuses_games_the_network_does_not_play(amn: Path, tmp_path: P
     settings = resolve(
         {
             "task": "evaluate",
+            "device": "cpu",
             "games": ["seaquest"],
             "source": str(amn / "run"),
             "evaluation": {"agent_steps": 4},
@@ -292,6 +294,7 @@ def test_evaluate_refuses_games_the_network_does_not_play(amn: Path, tmp_path: P
 def test_a_pipeline_runs_its_stages_in_order(tmp_path: Path):
     stage = {
         "config": "evaluate.yaml",
+        "device": "cpu",
         "evaluation": {"agent_steps": 4, "protocol": "paper"},
     }
     settings = resolve(

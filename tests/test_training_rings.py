@@ -4,13 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from test_training import make_learner, run_training, settings, weights
 
 from actormimic.checkpoint import CheckpointStore
 from actormimic.learners.batches import ring_names
 from actormimic.replay import ReplayRing, list_rings
 from actormimic.replay_command import main
-from actormimic.training import Training
+from actormimic.training import Training, _gathers_on_device
 
 
 def newest_ring(folder: Path) -> Path:
@@ -47,6 +48,17 @@ def test_rings_that_a_killed_run_left_are_replaced(tmp_path: Path):
     training = Training(run, make_learner(run))
     assert training.rings[0].frame_shape == (84, 84)
     training.close()
+
+
+@pytest.mark.parametrize("reason", [None, "actormimic was built without CUDA"])
+def test_a_gpu_without_the_kernels_gets_its_batches_from_the_host(reason, monkeypatch):
+    monkeypatch.setattr("actormimic.training.why_no_cuda_kernels", lambda: reason)
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert _gathers_on_device("auto", gpu) == (reason is None)
+    assert not _gathers_on_device("auto", cpu)
+    for device in (cpu, gpu):
+        assert _gathers_on_device("device", device)
+        assert not _gathers_on_device("host", device)
 
 
 def test_where_the_rings_lie_changes_nothing_that_is_learned(tmp_path: Path):

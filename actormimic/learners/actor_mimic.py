@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from actormimic.distillation_loss import unit_gradient
 from actormimic.experts import ExpertsPolicy
 from actormimic.learners.batches import Draws, Extras
 from actormimic.losses import actor_mimic_loss
@@ -57,7 +58,7 @@ class ActorMimicLearner:
         self._device = next(network.parameters()).device
         self._valid = action_masks(action_sets)
         self._masks = torch.from_numpy(self._valid).to(self._device)
-        self._feature_dtype = np.dtype(feature_dtype)
+        self._stored: torch.dtype = getattr(torch, feature_dtype)
         self.heads: nn.Module | None = None
         width = experts.feature_size
         self.extras: Extras = {"expert_q": ((NUM_ACTIONS,), np.float32)}
@@ -68,7 +69,7 @@ class ActorMimicLearner:
                 self.heads = head(len(games), network.feature_size, experts.feature_widths).to(
                     self._device
                 )
-            self.extras["expert_features"] = ((width,), self._feature_dtype)
+            self.extras["expert_features"] = ((width,), np.dtype(feature_dtype))
         learned = list(network.parameters())
         if self.heads is not None:
             learned += list(self.heads.parameters())
@@ -135,7 +136,8 @@ class ActorMimicLearner:
         values, features = self.experts.label(frames, game_index)
         labels = {"expert_q": values.float().cpu().numpy()}
         if self.heads is not None:
-            labels["expert_features"] = features.float().cpu().numpy().astype(self._feature_dtype)
+            # Rounded first: half as much to bring back.
+            labels["expert_features"] = features.to(self._stored).cpu().numpy()
         return labels
 
     def update(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -164,7 +166,7 @@ class ActorMimicLearner:
         if self._beta is not None:
             total = loss.policy + self._beta * settings.feature_factor * loss.feature
         self.optimizer.zero_grad(set_to_none=True)
-        total.backward()  # type: ignore[no-untyped-call]
+        total.backward(unit_gradient(total))  # type: ignore[no-untyped-call]
         self.optimizer.step()
         metrics = {
             "update/loss": total.detach(),

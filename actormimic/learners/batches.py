@@ -169,7 +169,8 @@ class ReplayBatches:
             for name, buffer in self._buffers.items()
         }
         if self._copied is not None:
-            self._copied.record()
+            # Of the batch's device, which need not be the current one.
+            self._copied.record(torch.cuda.current_stream(self._device))
         for name in ("obs", "next_obs"):
             if name in batch:
                 batch[name] = batch[name].permute(0, 3, 1, 2)

@@ -117,6 +117,8 @@ class CapturedUpdate:
         self._device = device
         self._captures = capture and device.type == "cuda"
         self._calls = 0
+        # One for all warm-ups: memory and workspaces belong to the stream that used them first.
+        self._side: torch.cuda.Stream | None = None
         self._graph: torch.cuda.CUDAGraph | None = None
         self._metrics: Mapping[str, Tensor] = {}
 
@@ -128,7 +130,9 @@ class CapturedUpdate:
             self._calls += 1
             if self._calls <= self._WARM_UPS:
                 here = torch.cuda.current_stream()
-                side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+                if self._side is None:
+                    self._side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+                side = self._side
                 side.wait_stream(here)
                 with torch.cuda.stream(side):
                     metrics = self._update()

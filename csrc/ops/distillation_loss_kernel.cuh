@@ -35,11 +35,12 @@ struct Workspace {
 constexpr int kWorkspaces = 256;
 __device__ Workspace workspaces[kWorkspaces];
 
-// The butterfly gives every thread of the warp the same bits, since a + b = b + a.
-template <typename T>
+// The butterfly over groups of kLanes threads gives every thread of a group the same bits, since
+// a + b = b + a.
+template <int kLanes = kWarpSize, typename T>
 __device__ T warp_sum(T value) {
 #pragma unroll
-  for (int offset = kWarpSize / 2; offset > 0; offset /= 2)
+  for (int offset = kLanes / 2; offset > 0; offset /= 2)
     value += __shfl_xor_sync(kFullWarp, value, offset);
   return value;
 }
@@ -183,7 +184,7 @@ struct FeaturePacks {
   }
 };
 
-// Thread 0 gets the sums over the block, added up in the order of the warps.
+// The first warp gets the sums over the block, the others 0. The order is that of warp_sum.
 struct BlockSum {
   double policy[kWarps];
   double feature[kWarps];
@@ -196,12 +197,12 @@ struct BlockSum {
       feature[warp] = warp_feature;
     }
     __syncthreads();
-    if (threadIdx.x == 0) {
-      block_policy = block_feature = 0.0;
-      for (int i = 0; i < kWarps; ++i) {
-        block_policy += policy[i];
-        block_feature += feature[i];
-      }
+    block_policy = block_feature = 0.0;
+    if (warp == 0) {
+      // Groups of kWarps threads each add up all of the warps' sums.
+      const int lane = threadIdx.x % kWarps;
+      block_policy = warp_sum<kWarps>(policy[lane]);
+      block_feature = warp_sum<kWarps>(feature[lane]);
     }
     __syncthreads();  // the sums may be written again
   }
@@ -247,10 +248,15 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerMultiprocessor)
     in_flight.load(predicted + features_at, expert + features_at, lane, packs);
 
     const T row_weight = factors.row * (weight ? weight[row] : T(1));
+    // All three are requested before the mask says which numbers count: asked for one after the
+    // other, they would cost a row two latencies of the memory.
     const std::int64_t at = row * kActions + lane;
-    const bool valid = lane < kActions && batch.action_mask[at];
-    const T z = valid ? load_element<T>(batch.logits, at) : T(0);
-    const T q = valid ? load_element<T>(batch.expert_q, at) : T(0);
+    const bool inside = lane < kActions;
+    const bool valid = inside && batch.action_mask[at];
+    const T any_z = inside ? load_element<T>(batch.logits, at) : T(0);
+    const T any_q = inside ? load_element<T>(batch.expert_q, at) : T(0);
+    const T z = valid ? any_z : T(0);
+    const T q = valid ? any_q : T(0);
     T by_logit;
     const T policy = policy_row(objective, z, q, valid, factors.inverse_temperature, by_logit);
     policy_sum += static_cast<double>(policy) * row_weight;

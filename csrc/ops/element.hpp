@@ -3,7 +3,8 @@
 //
 // Half types are converted by integer arithmetic that every compiler vectorizes, so that no
 // instruction set, compiler extension or framework header is needed. Rounding is to nearest even;
-// subnormal numbers, infinities and NaN are kept.
+// subnormal numbers, infinities and NaN are kept. GPUs have instructions for it, which give the
+// same bits but for those of a NaN.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +15,7 @@
 // those files include is inlined always.
 #define ACTORMIMIC_INLINE inline __attribute__((always_inline))
 #ifdef __CUDACC__
+#include <cuda_bf16.h>
 #include <cuda_fp16.h>
 #define ACTORMIMIC_ROW_MATH static __host__ __device__ __forceinline__
 #else
@@ -66,11 +68,15 @@ ACTORMIMIC_ROW_MATH void store(float value, float* to) { *to = value; }
 ACTORMIMIC_ROW_MATH void store(double value, double* to) { *to = value; }
 
 ACTORMIMIC_ROW_MATH void store(float value, BFloat16* to) {
+#ifdef __CUDA_ARCH__
+  to->bits = __bfloat16_as_ushort(__float2bfloat16_rn(value));
+#else
   const std::uint32_t bits = bits_as<std::uint32_t>(value);
   const std::uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
   // Rounding could carry a NaN into infinity; setting its quiet bit keeps it a NaN.
   const std::uint32_t nan = (bits >> 16) | 0x40u;
   to->bits = static_cast<std::uint16_t>((bits & 0x7fffffffu) > 0x7f800000u ? nan : rounded);
+#endif
 }
 
 ACTORMIMIC_ROW_MATH void store(float value, Float16* to) {

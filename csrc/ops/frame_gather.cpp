@@ -24,7 +24,8 @@ void gather_as(const FrameGather& g) {
         for (std::int64_t p = 0; p < g.pixels; ++p) store(0.0f, to + p * pixel_step);
       } else {
         const std::uint8_t* from = g.frames + source * g.pixels;
-        for (std::int64_t p = 0; p < g.pixels; ++p) store_pixel(from[p], to + p * pixel_step);
+        for (std::int64_t p = 0; p < g.pixels; ++p)
+          store_pixel(from[p], kPixelFactor, to + p * pixel_step);
       }
     }
 }

@@ -28,15 +28,16 @@ struct FrameGather {
 };
 
 // Computes on the calling thread and allocates nothing. Throws std::out_of_range for an index
-// outside
-// [-1, frame_count), before anything is written.
+// outside [-1, frame_count), before anything is written.
 void gather_frames(const FrameGather& gather);
 
 // What the CPU and CUDA share: the pixel divided by 255. The product with the reciprocal is the
 // same on every device.
+constexpr float kPixelFactor = 1.0f / 255.0f;
+
 template <typename Element>
-ACTORMIMIC_ROW_MATH void store_pixel(std::uint8_t pixel, Element* to) {
-  store(static_cast<float>(pixel) * (1.0f / 255.0f), to);
+ACTORMIMIC_ROW_MATH void store_pixel(std::uint8_t pixel, float factor, Element* to) {
+  store(static_cast<float>(pixel) * factor, to);
 }
 
 }  // namespace actormimic::ops

@@ -13,25 +13,19 @@ namespace actormimic::ops::cuda {
 constexpr int kGatherThreads = 224;
 constexpr int kGatherDepth = 4;  // packs per thread that are requested before the first is used
 
-// The frame's pixels: null for zeros. An index that is neither a frame nor kNoFrame gives NaN,
-// because nobody waits for the device to raise an error.
+// The frame's pixels, null for zeros, and what they are multiplied by. An index that is neither a
+// frame nor kNoFrame gives NaN, because nobody waits for the device to raise an error; as a factor
+// that costs nothing, where a question per pixel would.
 struct Source {
   const std::uint8_t* pixels;
-  bool invalid;
+  float factor;
 };
 
 __device__ inline Source source_of(const FrameGather& gather, std::int64_t slot) {
   const std::int64_t index = gather.index[slot];
   const bool inside = index >= 0 && index < gather.frame_count;
-  return {inside ? gather.frames + index * gather.pixels : nullptr, !inside && index != kNoFrame};
-}
-
-template <typename Element>
-__device__ void store_from(const Source& source, std::uint8_t pixel, Element* to) {
-  if (source.invalid)
-    store(static_cast<float>(NAN), to);
-  else
-    store_pixel(pixel, to);
+  return {inside ? gather.frames + index * gather.pixels : nullptr,
+          inside || index == kNoFrame ? kPixelFactor : static_cast<float>(NAN)};
 }
 
 // One block per frame of the batch: 8 pixels are read and 8 elements stored at a time.
@@ -54,7 +48,7 @@ __global__ void __launch_bounds__(kGatherThreads) gather_kernel(FrameGather gath
       if (at >= packs) break;
       Pack<Element, 8> out;
 #pragma unroll
-      for (int j = 0; j < 8; ++j) store_from(source, in[i].values[j], &out.values[j]);
+      for (int j = 0; j < 8; ++j) store_pixel(in[i].values[j], source.factor, &out.values[j]);
       to[at] = out;
     }
   }
@@ -89,8 +83,8 @@ __global__ void __launch_bounds__(kGatherThreads) gather_channels_last_kernel(Fr
       for (int pixel = 0; pixel < 2; ++pixel)
 #pragma unroll
         for (int frame = 0; frame < kStack; ++frame)
-          store_from(source[frame], in[i][frame].values[pixel],
-                     &out.values[pixel * kStack + frame]);
+          store_pixel(in[i][frame].values[pixel], source[frame].factor,
+                      &out.values[pixel * kStack + frame]);
       to[at] = out;
     }
   }

@@ -71,6 +71,16 @@ ACTORMIMIC_ROW_MATH void store_stack(std::int64_t lane_first, std::int64_t rows_
   }
 }
 
+// value + factor * addend in two roundings, as the ring computes it. nvcc would contract them to
+// one, and the returns that a device draws would differ from the ring's in their last bits.
+ACTORMIMIC_ROW_MATH double plus_product(double value, double factor, double addend) {
+#ifdef __CUDA_ARCH__
+  return __dadd_rn(value, __dmul_rn(factor, addend));
+#else
+  return value + factor * addend;
+#endif
+}
+
 // Draws item `item` of [0, B).
 ACTORMIMIC_ROW_MATH void draw_transition(const TransitionDraw& draw, std::uint64_t counter,
                                          std::int64_t item) {
@@ -102,7 +112,7 @@ ACTORMIMIC_ROW_MATH void draw_transition(const TransitionDraw& draw, std::uint64
     discount = 1.0;
     end = row;
     for (RowFacts step = facts;;) {
-      value += discount * static_cast<double>(step.reward);
+      value = plus_product(value, discount, static_cast<double>(step.reward));
       discount *= draw.gamma;
       ++end;
       terminal = step.terminal;
