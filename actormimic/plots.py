@@ -304,6 +304,8 @@ def _plot_test(
     spread = [deviations.get(step, 0.0) for step in steps]
     low = [mean - std for mean, std in zip(means, spread, strict=True)]
     high = [mean + std for mean, std in zip(means, spread, strict=True)]
+    if len(steps) == 1:  # no area between one point and itself
+        axes.vlines(steps, low, high, color=color, alpha=0.4, linewidth=2)
     axes.fill_between(steps, low, high, color=color, alpha=0.12, linewidth=0)
 
 

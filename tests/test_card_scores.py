@@ -34,7 +34,7 @@ def test_the_cards_figures_are_those_of_the_run(words):
 @pytest.mark.parametrize(
     "word",
     [
-        "evaluation.agent_steps=50001",  # longer than the card of atlantis
+        "evaluation.agent_steps=125001",  # longer than the cards'
         "evaluation.epsilon=0.1",
         "evaluation.protocol=batched",
         "environment.max_emulator_frames=9000",
