@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from actormimic import report
+from actormimic import convergence_task, report
 from actormimic.config_files import load_settings
 from actormimic.convergence_report import write_convergence_report
 from actormimic.convergence_task import crossing, gradient_by_autograd, processes
@@ -117,12 +117,18 @@ def test_an_incomplete_or_damaged_run_is_named(run, tmp_path):
         write_convergence_report(tmp_path)
 
 
+@pytest.fixture
+def no_pages(monkeypatch):
+    """Drawing takes twice as long as all experiments, and here only what is measured counts."""
+    monkeypatch.setattr(convergence_task, "present_convergence", lambda folder, say: None)
+
+
 def measured(folder, *overrides):
     assert main(["convergence.yaml", f"folder={folder}", *TINY, *overrides]) == 0
     return (folder / "metrics.jsonl").read_text()
 
 
-def test_a_run_is_its_seeds(run, tmp_path):
+def test_a_run_is_its_seeds(run, tmp_path, no_pages):
     first = (run / "metrics.jsonl").read_text()
     assert measured(tmp_path / "again") == first
     assert measured(tmp_path / "other", "seed=1") != first
@@ -145,7 +151,7 @@ def test_a_run_is_its_seeds(run, tmp_path):
         "horizon.expert_shares=[1]",
     ],
 )
-def test_each_setting_changes_what_is_measured(run, tmp_path, override):
+def test_each_setting_changes_what_is_measured(run, tmp_path, override, no_pages):
     assert measured(tmp_path / "run", override) != (run / "metrics.jsonl").read_text()
 
 

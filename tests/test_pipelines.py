@@ -67,8 +67,9 @@ def experiment(base: Path, **changes) -> Path:
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    # One run after the other in this process; others below run side by side in their own.
     base = tmp_path_factory.mktemp("experiment")
-    assert main([str(experiment(base, processes=2))]) == 0
+    assert main([str(experiment(base, processes=1))]) == 0
     return base
 
 
@@ -205,7 +206,8 @@ def test_a_stage_s_device_that_is_not_there_is_refused_before_anything_is_made(
 
 
 def test_an_interrupted_pipeline_goes_on(tmp_path: Path, capfd):
-    """SIGTERM in the middle of two runs side by side: the same command ends them, alike."""
+    """SIGTERM in the middle of two runs side by side: the same command ends them as they end one
+    after the other in one process."""
     long = {**TINY, "training": {**TINY["training"], "agent_steps": 400}}
     long["evaluation"] = {**TINY["evaluation"], "every_agent_steps": 100_000}
     each = {"game": ["pong"], "seed": [0, 1]}
@@ -232,7 +234,7 @@ def test_an_interrupted_pipeline_goes_on(tmp_path: Path, capfd):
     assert len(folders) == 2
 
     (tmp_path / "whole").mkdir()
-    whole = experiment(tmp_path / "whole", processes=2, stages=stages, shows=[])
+    whole = experiment(tmp_path / "whole", processes=1, stages=stages, shows=[])
     assert main([str(whole)]) == 0
     for folder in folders:
         uninterrupted = tmp_path / "whole" / "shared" / folder.name

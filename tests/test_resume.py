@@ -1,6 +1,7 @@
 """Runs killed with SIGKILL at random moments, and files that cannot be written: the very same end.
 
-The runs are processes of their own, started by the command line; nothing in them knows of the test.
+The runs that are killed are processes of their own, started by the command line; nothing in them
+knows of the test.
 """
 
 import json
@@ -19,6 +20,7 @@ import pytest
 
 import actormimic
 from actormimic.checkpoint import Checkpoint, CheckpointStore, load_weights
+from actormimic.run import main
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(actormimic.__file__).parents[1])}
 
@@ -63,10 +65,9 @@ def start(task: str, folder: Path, *more: str, **how) -> subprocess.Popen:
     )
 
 
-def finish(process: subprocess.Popen) -> str:
-    out, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, out
-    return out
+def go_on(task: str, folder: Path, *more: str) -> None:
+    """To the run's end, in this process: nothing is to kill it, and imports take longer than it."""
+    assert main([*RUNS[task], *TINY, f"folder={folder}", *more]) == 0
 
 
 def end(folder: Path) -> dict:
@@ -124,7 +125,8 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Whole]:
         process = start(task, folder)
         wait_until(lambda folder=folder: bool(opened_logs(folder)), process)
         began = time.monotonic()
-        finish(process)
+        out, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, out
         found[task] = Whole(end(folder), time.monotonic() - began)
         assert found[task].end["agent_steps"] == ENDS[task]
     return found
@@ -158,16 +160,16 @@ def test_a_run_that_is_killed_at_random_moments_ends_with_the_same_bytes(
     moment = random.uniform(0.0, uninterrupted[task].seconds)
     print(f"killed as it began and then after {moment:.3f} s")  # shown where the test fails
     killed(task, folder, moment)
-    finish(start(task, folder))
+    go_on(task, folder)
     same(end(folder), uninterrupted[task].end)
 
 
 def test_a_run_that_is_made_longer_ends_as_one_that_was_so_long_from_the_start(
-    uninterrupted: dict[str, Whole], tmp_path: Path
+    uninterrupted: dict[str, Whole], tmp_path: Path, capfd
 ):
     """But for its log, which has a line more where the shorter run ended. Nor does it matter
     whether the step size's fall, which begins later, was known by then."""
-    finish(start("dqn", tmp_path, "training.agent_steps=130", "optimizer.learning_rate=1e-4"))
+    go_on("dqn", tmp_path, "training.agent_steps=130", "optimizer.learning_rate=1e-4")
     assert end(tmp_path)["agent_steps"] == 130
     for other, allowed in (
         ("training.agent_steps=120", "has 130; allowed: at least 130, or another folder"),
@@ -176,11 +178,9 @@ def test_a_run_that_is_made_longer_ends_as_one_that_was_so_long_from_the_start(
             "has 0.0001; allowed: the same up to agent step 130, or another folder",
         ),
     ):
-        refused = start("dqn", tmp_path, other)
-        out, _ = refused.communicate(timeout=300)
-        assert refused.returncode == 2
-        assert f"the run in {tmp_path} {allowed}" in out
-    finish(start("dqn", tmp_path))
+        assert main([*RUNS["dqn"], *TINY, f"folder={tmp_path}", other]) == 2
+        assert f"the run in {tmp_path} {allowed}" in capfd.readouterr().err
+    go_on("dqn", tmp_path)
     found, expected = end(tmp_path), uninterrupted["dqn"].end
     assert found["agent_steps"] == expected["agent_steps"]
     for part in ("weights", "tensors"):
@@ -204,7 +204,7 @@ def test_a_run_that_is_made_shorter_ends_sooner(tmp_path: Path):
     attempts = (interrupted(tmp_path / str(number)) for number in range(10))
     newest = next(found for found in attempts if found is not None)
     folder, wanted = newest.folder.parents[1], newest.agent_steps + 1
-    finish(start("dqn", folder, f"training.agent_steps={wanted}"))
+    go_on("dqn", folder, f"training.agent_steps={wanted}")
     assert wanted <= end(folder)["agent_steps"] <= wanted + 2  # both lanes step at once
 
 
@@ -230,5 +230,5 @@ def test_a_checkpoint_that_cannot_be_written_loses_no_earlier_one(
         assert "earlier ones are untouched" in out
         assert {path: path.stat().st_mtime_ns for path in newest.folder.iterdir()} == before
         assert not list(checkpoints.glob("unfinished-*"))
-    finish(start("dqn", folder))
+    go_on("dqn", folder)
     same(end(folder), uninterrupted["dqn"].end)
