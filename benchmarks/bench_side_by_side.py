@@ -98,22 +98,22 @@ def batch_of(experts: int, seed: int) -> dict[str, Tensor]:
     }
 
 
-def learner_of(size: str, experts: int, network: nn.Module) -> DqnLearner:
+def updates_of(size: str, experts: int, network: nn.Module, batch: dict[str, Tensor]) -> Advance:
+    """What makes ``UPDATES`` updates of ``experts`` experts that ``network`` holds."""
     settings = settings_of(size)
     names = [f"game{number}" for number in range(experts)]
-    return DqnLearner(network, names, [ACTIONS] * experts, settings.dqn, settings.optimizer)
-
-
-def alone(size: str, seed: int) -> Advance:
-    """``UPDATES`` updates of one expert, in this process."""
-    network = seeded_network(settings_of(size).network, [ACTIONS], seed)
-    learner, batch = learner_of(size, 1, network), batch_of(1, seed)
+    learner = DqnLearner(network, names, [ACTIONS] * experts, settings.dqn, settings.optimizer)
 
     def advance() -> None:
         for _ in range(UPDATES):
             learner.update(batch)
 
     return advance
+
+
+def alone(size: str, seed: int) -> Advance:
+    network = seeded_network(settings_of(size).network, [ACTIONS], seed)
+    return updates_of(size, 1, network, batch_of(1, seed))
 
 
 def in_turns(size: str, experts: int) -> Advance:
@@ -133,13 +133,7 @@ def batched(size: str, experts: int) -> Advance:
         each = zip(networks, batch["obs"].split(ROWS), strict=True)
         apart = torch.cat([own(rows, by_game=True).outputs for own, rows in each])
         torch.testing.assert_close(network(batch["obs"]).outputs, apart)
-    learner = learner_of(size, experts, network)
-
-    def advance() -> None:
-        for _ in range(UPDATES):
-            learner.update(batch)
-
-    return advance
+    return updates_of(size, experts, network, batch)
 
 
 def work(pipe: Connection, size: str, seeds: list[int]) -> None:
@@ -198,12 +192,10 @@ def test_updates_of_several_experts(benchmark: Any, size: str, experts: int) -> 
         benchmark.pedantic(own, setup=setup, rounds=ROUNDS)
     mine = np.array(benchmark.stats.stats.data)
     total = experts * UPDATES
-    report: dict[str, float] = {"updates_per_second": round(total / float(np.median(mine)), 1)}
+    report = {"updates_per_second": round(total / float(np.median(mine)), 1)}
     for name, seconds in times.items():
-        ratios = np.array(seconds[-len(mine) :]) / mine
-        report[f"{name}_updates_per_second"] = round(
-            total / float(np.median(seconds[-len(mine) :])), 1
-        )
-        report[f"ratio_to_{name}"] = round(float(np.median(ratios)), 2)
+        theirs = np.array(seconds[-len(mine) :])
+        report[f"{name}_updates_per_second"] = round(total / float(np.median(theirs)), 1)
+        report[f"ratio_to_{name}"] = round(float(np.median(theirs / mine)), 2)
     benchmark.extra_info.update(report)
     print(f"\n{experts} experts, {size}: {report}")
