@@ -9,6 +9,7 @@ Tensors lie in safetensors and values in JSON, so reading either never executes 
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -77,6 +78,8 @@ def save_weights(path: Path, tensors: Mapping[str, Tensor], header: WeightsHeade
     about["format"] = FORMAT
     about["checksum"] = _checksum(plain, about)
     unfinished = path.with_name(f".{_UNFINISHED}{os.getpid()}-{path.name}")
+    for left_behind in path.parent.glob(f".{_UNFINISHED}*-{glob.escape(path.name)}"):
+        left_behind.unlink(missing_ok=True)  # by a process that was killed
     try:
         save_file(plain, unfinished, metadata={_WEIGHTS_KEY: json.dumps(about)})
         _synchronize(unfinished)

@@ -18,7 +18,8 @@ from actormimic.convergence_sections import (
     ProcessSettings,
 )
 from actormimic.games import canonical_name
-from actormimic.presets import PRESETS
+from actormimic.presets import PRESETS, fitting
+from actormimic.schedules import largest
 from actormimic.sections import (
     NETWORK_LAYERS,
     ActorMimicSettings,
@@ -239,6 +240,11 @@ class ActorMimicRun(LearningSettings):
 
     @model_validator(mode="after")
     def _experts_play(self) -> ActorMimicRun:
+        if largest(self.actor_mimic.beta) == 0:
+            refuse_idle(self.replay, "feature_dtype", "actor_mimic.beta is 0", "replay.")
+        if self.experts == "bundled":
+            why = "experts is 'bundled', so none is trained"
+            refuse_idle(self.expert_training, "overrides", why, "expert_training.")
         if isinstance(self.experts, dict):
             extra = sorted(set(self.experts) - set(self.games))
             if extra:
@@ -384,6 +390,6 @@ def resolve(values: dict[str, Any]) -> RunSettings:
         if not isinstance(preset, str) or preset not in known:
             allowed = ", ".join(known) or "none for this task"
             raise ValueError(f"preset is {preset!r}; allowed: {allowed}")
-        values = merge(known[preset], values)
+        values = merge(fitting(known[preset], values), values)
     run: RunSettings = RUN_ADAPTER.validate_python(values)
     return run

@@ -102,6 +102,9 @@ class StageRun:
     settings: RunSettings
 
 
+_INHERITED = ("seed", "device", "threads", "precision")
+
+
 def pipeline_stages(pipeline: PipelineRun) -> list[StageRun]:
     """The runs of a pipeline's stages with their checked settings, in order.
 
@@ -110,8 +113,9 @@ def pipeline_stages(pipeline: PipelineRun) -> list[StageRun]:
     """
     # What is said of the whole pipeline holds for its stages, where they do not say otherwise; but
     # not resume: of a pipeline that is to go on, some stages have begun and others have not.
-    common = ("seed", "device", "threads", "precision")
-    inherited = {key: getattr(pipeline, key) for key in common if key in pipeline.model_fields_set}
+    inherited = {
+        key: getattr(pipeline, key) for key in _INHERITED if key in pipeline.model_fields_set
+    }
     runs: list[StageRun] = []
     for name, stage in pipeline.stages.items():
         overrides = dict(stage)
@@ -294,6 +298,11 @@ def _check_sources(settings: RunSettings, made: set[str], prefix: str) -> None:
 def plain_values(settings: RunSettings) -> dict[str, Any]:
     """The resolved settings as plain data; `check_settings` of it gives ``settings`` again."""
     values = settings.model_dump(mode="json")
+    if isinstance(settings, PipelineRun):
+        # What was said of the pipeline overrides its stages' files; a default must not.
+        for key in _INHERITED:
+            if key not in settings.model_fields_set:
+                del values[key]
     if isinstance(settings, OneGameSettings):
         # As a user writes it, so that ``game=...`` can be laid over a run's config.yaml as well.
         values = {"game" if key == "games" else key: value for key, value in values.items()}

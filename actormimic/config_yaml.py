@@ -5,6 +5,7 @@ What the values mean is checked in `actormimic.config_files`.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -192,7 +193,9 @@ def laid_over(values: Any, parts: list[str], value: Any) -> Any:
 
 def one_line_yaml(value: Any) -> str:
     """``value`` as YAML that can be typed after ``key=``."""
-    return yaml.safe_dump(value, default_flow_style=True).removesuffix("...\n").strip()
+    return (
+        yaml.safe_dump(value, default_flow_style=True, width=math.inf).removesuffix("...\n").strip()
+    )
 
 
 def flat_values(values: Any, prefix: str = "") -> dict[str, Any]:

@@ -36,7 +36,7 @@ def _check_tensor(
     sizes = tensor.shape
     if sizes != shape and (
         len(sizes) != len(shape)
-        or any(wanted not in (None, size) for size, wanted in zip(sizes, shape, strict=True))
+        or any(want is not None and want != size for size, want in zip(sizes, shape, strict=True))
     ):
         wanted_sizes = ", ".join("any" if size is None else str(size) for size in shape)
         raise ValueError(f"{name} has shape {tuple(sizes)}; allowed: ({wanted_sizes})")

@@ -142,3 +142,18 @@ def _whole_number(value: object) -> int | None:
         return operator.index(value)  # type: ignore[arg-type]
     except TypeError:
         return None
+
+
+def view_of(name: str, memory: Any) -> NDArray[Any]:
+    """``memory`` as an array of the same bytes.
+
+    Raises:
+        TypeError: numpy can only copy it, as a list: what is written to the copy, nobody sees.
+    """
+    view = np.asarray(memory)
+    if view is not memory and view.flags.owndata:
+        raise TypeError(
+            f"{name} is a {type(memory).__name__}, which numpy can only copy; allowed: an array, "
+            "or memory that numpy can view"
+        )
+    return view

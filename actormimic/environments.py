@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from actormimic.envs import AtariVectorEnv
@@ -41,6 +41,16 @@ def make_env(
         **view,
         extra_infos=True,
     )
+
+
+def other_frames(trained: Mapping[str, Any], here: EnvironmentSettings) -> list[str]:
+    """How the frames here differ from those of ``trained``, the environment settings that a network
+    learned with, in words; settings that ``trained`` does not have count as alike."""
+    return [
+        f"environment.{name}={value} here, {trained[name]} there"
+        for name in ("frame_skip", "pooling", "maxpool_rgb")
+        if name in trained and trained[name] != (value := getattr(here, name))
+    ]
 
 
 def whole_games(settings: EnvironmentSettings) -> EnvironmentSettings:

@@ -27,6 +27,7 @@ from actormimic.env_arguments import (
     require_num_envs,
     require_whole_numbers,
     seeds_of,
+    view_of,
 )
 
 __all__ = ["AtariVectorEnv", "Batch"]
@@ -349,9 +350,8 @@ class AtariVectorEnv(VectorEnv[Any, Any, Any]):
         Raises:
             TypeError, ValueError: an array of the wrong kind, dtype, shape or layout.
         """
-        batch: Batch = self.ale.make_batch(
-            **{name: np.asarray(array) for name, array in arrays.items()}
-        )
+        viewed = {name: view_of(name, array) for name, array in arrays.items()}
+        batch: Batch = self.ale.make_batch(**viewed)
         return batch
 
     def use_batches(self, batches: Sequence[Batch]) -> None:

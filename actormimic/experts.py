@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,6 +29,8 @@ from actormimic.sections import ExpertFile, NetworkSettings
 BUNDLED = Path(__file__).parent / "weights"
 """Where the package's own experts and their cards are."""
 
+_ALL_ACTIONS = tuple(range(NUM_ACTIONS))
+
 
 @dataclass(frozen=True)
 class Expert:
@@ -36,13 +39,15 @@ class Expert:
     ``network`` maps frames uint8 [B, 4, 84, 84] to Q-values [B, 18] in ALE's action numbers and
     features [B, D]; its weights never change. ``actions`` are the game's minimal set, or fewer
     where the network has outputs for some of them only; the other Q-values mean nothing.
-    ``agent_steps`` of training lie behind it; None where its file does not say.
+    ``agent_steps`` of training lie behind it; None where its file does not say. ``environment`` are
+    the settings it was trained with, as far as its file says.
     """
 
     game: str
     actions: tuple[int, ...]
     network: AtariNetwork
     agent_steps: int | None = None
+    environment: Mapping[str, Any] = field(default_factory=dict)
 
     @torch.no_grad()
     def q(self, frames: Tensor) -> Tensor:
@@ -101,7 +106,8 @@ def _read_own(path: Path, wanted: ExpertFile, game: str, precision: torch.dtype)
     except (RuntimeError, TypeError, ValueError) as error:
         message = " ".join(str(error).split())
         raise ValueError(f"{path} does not hold the network it describes: {message}") from error
-    return Expert(game, actions, network, header.agent_steps)
+    environment = header.settings.get("environment", {})
+    return Expert(game, actions, network, header.agent_steps, environment)
 
 
 def _read_foreign(path: Path, wanted: ExpertFile, game: str, precision: torch.dtype) -> Expert:
@@ -112,7 +118,7 @@ def _read_foreign(path: Path, wanted: ExpertFile, game: str, precision: torch.dt
         )
     actions = _head_actions(path, weights.outputs, wanted.actions, game)
     settings = NetworkSettings.model_validate(
-        {"size": weights.size, "outputs": "valid" if len(actions) < NUM_ACTIONS else "all"}
+        {"size": weights.size, "outputs": "all" if actions == _ALL_ACTIONS else "valid"}
     )
     network = AtariNetwork(settings, [actions], precision=precision)
     tensors = dict(weights.tensors)
@@ -143,7 +149,7 @@ def _head_actions(
     if outputs == len(minimal):
         return minimal
     if outputs == NUM_ACTIONS:
-        return tuple(range(NUM_ACTIONS))
+        return _ALL_ACTIONS
     hint = "actions: [...]"
     older = OLDER_MINIMAL_ACTIONS.get(game, ())
     if outputs == len(older):
@@ -183,6 +189,7 @@ class ExpertsPolicy:
         self.games = tuple(expert.game for expert in experts)
         self.action_sets = [expert.actions for expert in experts]
         self.agent_steps = [expert.agent_steps for expert in experts]
+        self.environments = [expert.environment for expert in experts]
         self._experts = list(experts)
         self._masks = action_masks(self.action_sets)
         self._device = next(experts[0].network.parameters()).device

@@ -23,11 +23,14 @@ ELEMENT_TYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2, torch.fl
 def _cuda() -> ModuleType:
     try:
         module = importlib.import_module("actormimic._cuda")
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise RuntimeError(
             "actormimic was built without CUDA: put nvcc on PATH and install it again with "
             "-C cmake.define.ACTORMIMIC_CUDA=ON"
         ) from error
+    except ImportError as error:
+        # It is there, and a library that it needs is not, or is another one.
+        raise RuntimeError(f"actormimic._cuda cannot be loaded: {error}") from error
     if module.__version__ != core.__version__:
         raise RuntimeError(
             f"actormimic._cuda is of version {module.__version__}, _core of {core.__version__}: "

@@ -52,7 +52,7 @@ def actor_mimic_loss(
     Args:
         logits: ``[B, 18]``, the student's outputs in ALE's action numbers. float32, bfloat16,
             float16 or float64, like all other tensors but the mask; types mix at will. Arithmetic
-            is float32, or float64 as soon as one of them is float64.
+            is float32, or float64 as soon as logits, action values or features are float64.
         expert_q: ``[B, 18]``, the experts' action values, of any scale. A constant: gradients
             reach ``logits`` and ``predicted_features`` only.
         action_mask: ``bool [B, 18]``, the actions valid in the row's game; rows of several games
@@ -116,8 +116,9 @@ def actor_mimic_loss(
 
 
 def _check_numbers(temperature: float, beta: float, feature_factor: float) -> None:
-    if not (math.isfinite(temperature) and temperature > 0):
+    # Comparisons only: under torch.compile a number that changes from call to call is symbolic.
+    if not 0.0 < temperature < math.inf:
         raise ValueError(f"temperature is {temperature}; allowed: finite numbers > 0")
     for name, value in (("beta", beta), ("feature_factor", feature_factor)):
-        if not (math.isfinite(value) and value >= 0):
+        if not 0.0 <= value < math.inf:
             raise ValueError(f"{name} is {value}; allowed: finite numbers >= 0")

@@ -44,6 +44,8 @@ class _TwoMoments(torch.optim.Optimizer):
             "weight_decay": weight_decay,
         }
         super().__init__(params, defaults)
+        # No part of the state, which a checkpoint writes: it holds nothing from step to step.
+        self._work: dict[nn.Parameter, Tensor] = {}
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
@@ -53,7 +55,8 @@ class _TwoMoments(torch.optim.Optimizer):
             if not params:
                 continue
             grads: list[Tensor] = [p.grad for p in params]
-            mean, square, work = (self._buffers(params, n) for n in ("mean", "square", "work"))
+            mean, square = self._moments(params, "mean"), self._moments(params, "square")
+            work = [self._scratch(param) for param in params]
             if group["weight_decay"] != 0:
                 torch._foreach_copy_(work, params)
                 torch._foreach_mul_(work, group["weight_decay"])
@@ -76,7 +79,12 @@ class _TwoMoments(torch.optim.Optimizer):
         """Move ``params``; ``work`` holds a copy of v that may be overwritten."""
         raise NotImplementedError
 
-    def _buffers(self, params: list[Any], name: str) -> list[Tensor]:
+    def _scratch(self, param: nn.Parameter) -> Tensor:
+        if param not in self._work:
+            self._work[param] = torch.empty_like(param)
+        return self._work[param]
+
+    def _moments(self, params: list[Any], name: str) -> list[Tensor]:
         for param in params:
             if name not in self.state[param]:
                 self.state[param][name] = torch.zeros_like(param)
@@ -98,6 +106,9 @@ class CenteredRMSProp(_TwoMoments):
         work: list[Tensor],
     ) -> None:
         torch._foreach_addcmul_(work, mean, mean, -1.0)
+        # Of a gradient that hardly changes, rounding can leave a variance just below 0: with a
+        # small epsilon the root would be that of a negative number.
+        torch._foreach_clamp_min_(work, 0.0)
         torch._foreach_add_(work, group["epsilon"])
         torch._foreach_sqrt_(work)
         _add_quotients(params, grads, work, -group["lr"])
@@ -196,10 +207,13 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
     """Put back what :func:`optimizer_tensors` gave; other names in ``tensors`` are passed over."""
+    kept = {"mean", "square"} if isinstance(optimizer, _TwoMoments) else None
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         if key.startswith("optimizer/"):
             _, number, name = key.split("/")
+            if kept is not None and name not in kept:
+                continue  # scratch memory that earlier versions wrote, too
             state.setdefault(int(number), {})[name] = value
     optimizer.load_state_dict(
         {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}

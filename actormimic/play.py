@@ -38,7 +38,8 @@ class Game:
     Attributes:
         score: The sum of the rewards so far.
         agent_steps: How many were played.
-        over: Whether the game came to its end, rather than to the limit of agent_steps.
+        over: Whether the game came to its end, rather than to the limit of agent_steps or to that
+            of the environment's emulator frames.
     """
 
     def __init__(
@@ -84,7 +85,8 @@ class Game:
             frames, _ = env.reset(seed=self._seed)
             picture, _ = screen.reset(seed=self._seed)
             yield picture[0, -1].copy()
-            while not self.over and self.agent_steps < self._max_agent_steps:
+            cut = False
+            while not (self.over or cut) and self.agent_steps < self._max_agent_steps:
                 actions = self._policy.act(frames, index, self._epsilon, rng)
                 frames, rewards, terminations, truncations, played = env.step(actions)
                 picture, shown_rewards, _, _, shown = screen.step(actions)
@@ -94,7 +96,7 @@ class Game:
                     raise RuntimeError(f"the pictures of {self._name} came apart from its game")
                 self.score += float(rewards[0])
                 self.agent_steps += 1
-                self.over = bool(terminations[0] or truncations[0])
+                self.over, cut = bool(terminations[0]), bool(truncations[0])
                 yield picture[0, -1].copy()
 
 

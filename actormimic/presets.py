@@ -123,3 +123,13 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "actor_mimic": {"paper": _AMN_PAPER, "authors": _AMN_AUTHORS},
 }
+
+
+def fitting(preset: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """``preset`` without its optimizer's constants where ``values`` choose another optimizer."""
+    chosen, own = values.get("optimizer"), preset.get("optimizer", {})
+    if not isinstance(chosen, dict) or chosen.get("kind", own.get("kind")) == own.get("kind"):
+        return preset
+    constants = ("beta1", "beta2", "epsilon")
+    kept = {key: value for key, value in own.items() if key not in constants}
+    return {**preset, "optimizer": kept}

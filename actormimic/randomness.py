@@ -23,7 +23,6 @@ class Stream(enum.IntEnum):
     EVALUATION = 5
     FEATURE_HEADS = 6
     PROCESSES = 7
-    HELD_OUT = 8
     SIMILARITY = 9
 
 

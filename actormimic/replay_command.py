@@ -61,7 +61,7 @@ def _summary(name: str) -> str:
                 f"{name}\t{ring.nbytes / 1e6:.1f} MB\t{ring.lanes} lanes\t"
                 f"{len(ring)} valid rows of {ring.capacity}"
             )
-    except (OSError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         return f"{name}\t{getattr(error, 'strerror', None) or error}"
 
 

@@ -133,7 +133,7 @@ class ReplayMirror:
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
     def reload(self) -> None:
-        """Copy everything anew, as after the rings were loaded; what was not flushed is dropped."""
+        """Copy all rows anew, as after the rings were loaded; what was not flushed is dropped."""
         self._count = 0
         self._staged[:] = False
         for number, tables in enumerate(self._tables):
@@ -143,11 +143,15 @@ class ReplayMirror:
             self._cursors[number * self.lanes : (number + 1) * self.lanes] = torch.tensor(
                 tables.lanes[:, _VALID_TAIL : _VALID_HEAD + 1]
             )
-            for name, array in tables.arrays.items():
-                for begin in range(0, self._capacity, 4096):
-                    end = min(begin + 4096, self._capacity)
-                    target = self.arrays[name][own][begin:end]
-                    target.copy_(torch.tensor(array[begin:end]))
+            # Of frames and extras only what was written: the rest is most of a young ring's memory.
+            for lane, committed in enumerate(tables.lanes[:, _COMMITTED]):
+                first = lane * self._rows_per_lane
+                last = first + min(int(committed), self._rows_per_lane)
+                for name, array in tables.arrays.items():
+                    for begin in range(first, last, 4096):
+                        end = min(begin + 4096, last)
+                        target = self.arrays[name][own][begin:end]
+                        target.copy_(torch.tensor(array[begin:end]))
 
     def appended(self, ring: int, lanes: npt.NDArray[np.integer[Any]]) -> None:
         """Note the newest row of each of ``lanes`` of ring number ``ring``, for the next flush."""

@@ -72,7 +72,11 @@ def finish_run(
 
 def present_run(folder: Path, say: Say) -> None:
     """Draw the report of a complete run, print its table and where everything is."""
-    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    path = folder / "results.json"
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}; without it the run ends anew") from error
     report = write_report([folder])
     say(table(results))
     weights = folder / "checkpoints" / "final.safetensors"

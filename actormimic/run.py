@@ -38,6 +38,7 @@ from actormimic.config_files import check_sources, load_settings
 from actormimic.config_yaml import SHIPPED, flat_values, one_line_yaml, shipped_configs
 from actormimic.presets import PRESETS
 from actormimic.run_folder import open_run_folder
+from actormimic.side_by_side import stop_with_parent
 
 USAGE = "usage: python -m actormimic.run CONFIG [key=value ...] [--traceback] | --help | --list"
 
@@ -145,6 +146,7 @@ def _run(settings: RunSettings, folder: Path, words: list[str]) -> int:
 
     previous = signal.signal(signal.SIGTERM, interrupt)
     try:
+        stop_with_parent()
         from actormimic.tasks import run_task  # brings torch, so only once the rest is checked
 
         run_task(settings, folder, _say)

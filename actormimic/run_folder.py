@@ -23,6 +23,8 @@ from actormimic.config_yaml import flat_values, read_config
 from actormimic.schedules import agree_until
 
 CONFIG_NAME = "config.yaml"
+OUTPUT_NAME = "output.log"
+"""What a run says that has a process of its own."""
 _LOCK_NAME = ".lock"
 _LENGTH = "training.agent_steps"
 _RATE = "optimizer.learning_rate"
@@ -73,7 +75,7 @@ def check_run_folder(folder: Path, settings: RunSettings) -> None:
     if not config.exists():
         if settings.resume == "always":
             raise ValueError(f"resume is 'always', but {folder} holds no run")
-        strangers = sorted({p.name for p in folder.glob("*")} - {_LOCK_NAME})
+        strangers = sorted({p.name for p in folder.glob("*")} - _BEFORE_A_RUN)
         if strangers:
             raise ValueError(
                 f"folder {folder} holds {strangers[0]} but no run; allowed: a new or empty folder, "
@@ -167,6 +169,17 @@ def _write_config(folder: Path, settings: RunSettings) -> None:
 
 
 def _write_whole(path: Path, text: str) -> None:
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text(text, encoding="utf-8")
-    os.replace(unfinished, path)
+    unfinished = _unfinished(path)
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _unfinished(path: Path) -> Path:
+    return path.with_name(f".{path.name}.unfinished")
+
+
+# What a run may leave that ended before it was one: killed, or for want of room for its config.
+_BEFORE_A_RUN = {_LOCK_NAME, OUTPUT_NAME, _unfinished(Path(CONFIG_NAME)).name}

@@ -116,7 +116,8 @@ class OptimizerSettings(Section):
     """The optimizer and its constants."""
 
     kind: Literal["adam", "authors_adam", "centered_rmsprop"] = "adam"
-    """``authors_adam``: epsilon in the root, no bias correction; ``centered_rmsprop``: DQN's."""
+    """``authors_adam``: epsilon in the root, no bias correction; ``centered_rmsprop``: DQN's. These
+    two have beta1 and beta2 0.95 and epsilon 0.01 unless told otherwise; below are Adam's."""
     learning_rate: ScheduledRate = 2.5e-4
     """Step size, or a schedule of it: DQN's scores swing from checkpoint to checkpoint unless it
     falls towards the end."""
@@ -241,6 +242,8 @@ class ActorMimicSettings(Section):
     def _nothing_idle(self) -> ActorMimicSettings:
         if self.acting != "mixture":
             refuse_idle(self, "expert_share", f"acting is {self.acting!r}")
+        if self.acting == "expert":
+            refuse_idle(self, "selection", "acting is 'expert'")
         if largest(self.beta) == 0:
             refuse_idle(self, "feature_head", "beta is 0")
         return self

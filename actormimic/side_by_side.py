@@ -6,13 +6,58 @@ need each other share the machine as processes with one thread each.
 
 from __future__ import annotations
 
+import ctypes
+import os
+import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from actormimic.command_line import Say
+from actormimic.run_folder import OUTPUT_NAME
+
+_PARENT = "ACTORMIMIC_PARENT"
+_PR_SET_PDEATHSIG = 1  # of linux/prctl.h
+
+
+class _WhileHeard:
+    """A stream whose reader may die: what is written after that is dropped."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(BrokenPipeError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(BrokenPipeError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def stop_with_parent() -> None:
+    """Called by a run at its start: one that a `RunProcess` started is asked to stop when its
+    parent dies, of a SIGKILL too.
+
+    Otherwise it would learn on in a folder that nobody else can go on with, until it writes a line
+    to a pipe that nobody reads and dies with all it learned since its last checkpoint.
+    """
+    parent = os.environ.pop(_PARENT, None)
+    if parent is None:
+        return
+    sys.stdout, sys.stderr = _WhileHeard(sys.stdout), _WhileHeard(sys.stderr)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != int(parent):  # it died before
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 class RunProcess:
@@ -29,6 +74,7 @@ class RunProcess:
             text=True,
             # Apart from the terminal's Ctrl-C: it is told to stop once, by us, and saves in peace.
             start_new_session=True,
+            env={**os.environ, _PARENT: str(os.getpid())},
         )
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
@@ -44,7 +90,7 @@ class RunProcess:
                 lines.append(line)
                 # A process that refuses its settings makes no folder, and is heard by last_line.
                 if self.folder.is_dir():
-                    with (self.folder / "output.log").open("a", encoding="utf-8") as log:
+                    with (self.folder / OUTPUT_NAME).open("a", encoding="utf-8") as log:
                         log.writelines(lines)
                     lines.clear()
 

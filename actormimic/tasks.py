@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -29,6 +30,7 @@ from actormimic.config import (
 from actormimic.config_files import pipeline_stages, plain_values
 from actormimic.convergence_task import present_convergence, run_convergence
 from actormimic.devices import choose_device
+from actormimic.environments import other_frames
 from actormimic.evaluation import GameScore, ImitationProbe, Summary, evaluate
 from actormimic.expert_training import expert_sources, given_experts
 from actormimic.experts import ExpertsPolicy, experts_policy
@@ -40,7 +42,7 @@ from actormimic.learners.actor_mimic import ActorMimicLearner
 from actormimic.learners.dqn import DqnLearner
 from actormimic.networks import PRECISIONS, AtariNetwork, seeded_network
 from actormimic.pipelines import run_pipeline
-from actormimic.policy import NetworkPolicy, Policy, RandomPolicy, load
+from actormimic.policy import NetworkPolicy, Policy, RandomPolicy, load, weights_path
 from actormimic.randomness import Stream, derive_seed
 from actormimic.results import finish_run, present_run, score_rows
 from actormimic.run_folder import is_complete, write_json
@@ -49,6 +51,8 @@ from actormimic.stopping import EarlyStopping
 from actormimic.training import Learner
 from actormimic.training_run import STOPPING_MEASURE, Trained, train
 from actormimic.transfer import SIMILARITY_NAME, source_similarities, transfer_weights
+
+_OWN_THREADS = torch.get_num_threads()  # before a stage of a pipeline has set another number
 
 
 def run_task(settings: RunSettings, folder: Path, say: Say) -> None:
@@ -63,8 +67,7 @@ def run_task(settings: RunSettings, folder: Path, say: Say) -> None:
         present = present_convergence if isinstance(settings, ConvergenceRun) else present_run
         present(folder, say)
         return
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
+    torch.set_num_threads(settings.threads or _OWN_THREADS)
     if isinstance(settings, PipelineRun):
         run_pipeline(settings, folder, say, run_task)
     elif isinstance(settings, ActorMimicRun):
@@ -130,6 +133,8 @@ def _actor_mimic(settings: ActorMimicRun, folder: Path, say: Say) -> None:
     sources = expert_sources(settings, say)
     write_json(folder / "experts.json", _seen_from(folder, sources))
     experts = experts_policy(sources, str(device), precision)
+    for game, environment in zip(experts.games, experts.environments, strict=True):
+        _say_other_frames(f"the expert of {game}", environment, settings, say)
     # An expert may lack some of its game's actions; then the student has no target for them.
     action_sets = experts.action_sets
     network = seeded_network(
@@ -269,12 +274,26 @@ def _evaluated(settings: EvaluateRun, device: str = "cpu") -> Policy | None:
 def _evaluate(settings: EvaluateRun, folder: Path, say: Say) -> None:
     began = time.monotonic()
     policy = _evaluated(settings, str(choose_device(settings.device)))
+    if isinstance(policy, ExpertsPolicy):
+        for game, environment in zip(policy.games, policy.environments, strict=True):
+            _say_other_frames(f"the expert of {game}", environment, settings, say)
+    elif policy is not None:
+        _, header = load_weights(weights_path(Path(settings.source)))
+        _say_other_frames("the network", header.settings.get("environment", {}), settings, say)
     scores = {"random": _summaries(_test_epoch(settings, _random_play(settings)))}
     experts = policy if isinstance(policy, ExpertsPolicy) else None
     if policy is not None:
         scores["expert" if experts else "student"] = _summaries(_test_epoch(settings, policy))
     seconds = time.monotonic() - began
     finish_run(settings, folder, score_rows(settings.games, scores, experts), seconds, say)
+
+
+def _say_other_frames(
+    whose: str, trained: Mapping[str, Any], settings: GamesSettings, say: Say
+) -> None:
+    """Say it where a network sees other frames than it learned from, and may play worse for it."""
+    if different := other_frames(trained, settings.environment):
+        say(f"{whose} was trained on other frames: {'; '.join(different)}")
 
 
 def _train(

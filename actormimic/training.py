@@ -186,14 +186,16 @@ class Training:
             rows = np.flatnonzero(keep[first : first + lanes])
             if len(rows) == 0:
                 continue
-            picked = rows + first
+            # Nearly always all lanes: then the ring reads the frames where they lie, uncopied.
+            all_lanes = len(rows) == lanes
+            picked = slice(first, first + lanes) if all_lanes else rows + first
             ring.append(
                 frames[picked, -1],
                 chosen[picked],
                 stored[picked],
                 terminated[picked] & played[picked],
                 starts=self._begins[picked],
-                lanes=rows,
+                lanes=None if all_lanes else rows,
                 **{name: values[picked] for name, values in labels.items()},
             )
             self._updates.stored(game, rows)
@@ -310,11 +312,24 @@ class Training:
                 ring.unlink()
 
 
-def _gathers_on_device(residence: str, device: torch.device) -> bool:
-    """Whether batches come from a mirror of the rings on ``device``, which takes the kernels."""
-    if residence != "auto":
-        return residence == "device"
-    return device.type == "cuda" and why_no_cuda_kernels() is None
+def _gathers_on_device(residence: str, device: torch.device, ring_bytes: int) -> bool:
+    """Whether batches come from a mirror of the rings on ``device``, which takes the kernels and
+    memory as large as the rings are."""
+    if residence == "host" or (residence == "auto" and device.type != "cuda"):
+        return False
+    if device.type != "cuda":
+        return True
+    if residence == "auto" and why_no_cuda_kernels() is not None:
+        return False
+    # A fifth is for the networks and for what the updates need on their way.
+    free = int(torch.cuda.mem_get_info(device)[0] * 0.8)
+    if residence == "device" and ring_bytes > free:
+        raise ValueError(
+            f"replay.residence is 'device', but the rings take {ring_bytes / 1e9:.1f} GB and "
+            f"{device} has room for {free / 1e9:.1f} GB; allowed: host, auto, or a smaller "
+            "replay.capacity"
+        )
+    return ring_bytes <= free
 
 
 def _make_updates(
@@ -323,10 +338,12 @@ def _make_updates(
     network = learner.modules()["network"]
     device = next(network.parameters()).device
     rows, draws, extras = settings.training.batch, learner.draws, learner.extras
-    if not _gathers_on_device(settings.replay.residence, device):
+    ring_bytes = sum(ring.nbytes for ring in rings)
+    if not _gathers_on_device(settings.replay.residence, device, ring_bytes):
         batches = ReplayBatches(rings, rows, draws, extras, settings.seed, device)
         return HostUpdates(learner.update, batches)
-    # The arithmetic of the first layer: what it would round the frames to anyway.
+    # The arithmetic of the first layer. In bfloat16 that rounds byte / 255 to 8 bits, half a step
+    # of 1/255 at most, whereas bytes, which acting and the host's batches bring, are exact.
     dtype = PRECISIONS[settings.precision]
     mirrored = DeviceBatches(rings, rows, draws, extras, settings.seed, device, dtype)
     return DeviceUpdates(learner.update, mirrored)

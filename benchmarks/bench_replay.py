@@ -5,8 +5,8 @@
 Every round times the peer and then the ring, so that both meet the machine in the same mood; the
 ratio printed is the median over rounds of peer time / ring time (above 1: the ring is faster).
 Everything runs on one thread and is timed by that thread's processor time, which leaves out what a
-shared machine gives to others in between. Each peer holds more than a gigabyte of frames, too much
-for any cache. A peer that is not installed is skipped.
+shared machine gives to others in between. Each peer holds half a gigabyte of frames or more, too
+much for any cache. A peer that is not installed is skipped.
 """
 
 import time
@@ -72,15 +72,15 @@ def paired(benchmark, label, ours, theirs, rounds=ROUNDS):
 
 
 class ColdMemory:
-    """More memory than the caches hold, copied from in ever new places."""
+    """More memory than the caches hold, copied from block after block."""
 
-    def __init__(self, bytes_, blocks=None):
-        self.blocks = blocks or max(2, (1 << 30) // bytes_)
+    def __init__(self, bytes_):
+        self.blocks = max(2, (1 << 30) // bytes_)
         self.source = np.ones((self.blocks, bytes_), np.uint8)
         self.target = np.zeros(bytes_, np.uint8)
 
     def __call__(self, round_):
-        np.copyto(self.target, self.source[round_ * 37 % self.blocks])
+        np.copyto(self.target, self.source[round_ % self.blocks])
 
 
 def cpprb(capacity, **options):
@@ -166,6 +166,21 @@ def test_sample_of_256_stacks_and_next_stacks(benchmark, ring, peer):
         f"sample(256) beside {peer.__name__}",
         lambda round_: ring.sample(BATCH, seed=round_, out=out),
         theirs,
+    )
+
+
+@pytest.mark.parametrize("batch", [16, 32, BATCH])
+def test_channels_last_sample_beside_the_stored_order(benchmark, ring, batch):
+    """What a convolution on the CPU reads, beside what other cases draw."""
+    outs = [
+        ring.sample(batch, fields=STACK_FIELDS, seed=0, channels_last=last)
+        for last in (True, False)
+    ]
+    paired(
+        benchmark,
+        f"sample({batch}, channels_last) beside the same in stored order",
+        lambda round_: ring.sample(batch, seed=round_, out=outs[0], channels_last=True),
+        lambda round_: ring.sample(batch, seed=round_, out=outs[1]),
     )
 
 

@@ -4,9 +4,10 @@
     python benchmarks/run_cuda.py figures tests     # these, added to what the file has
 
 Steps, in this order: ``build`` (what the compiler made of the kernels), ``figures`` (the kernels'
-benchmarks), ``tests`` (the CUDA tests), and the kernels' tests under ``compute-sanitizer``:
-``memcheck``, ``graphs`` (the same for captured launches) and ``racecheck``. What they print goes
-to ``benchmarks/results/cuda-<device>.txt`` line by line, with the machine, the versions and the
+benchmarks), ``tests`` (the CUDA tests), ``timeline`` (a training's parts, and how much of the
+emulation its learning hides), and the kernels' tests under ``compute-sanitizer``: ``memcheck``,
+``graphs`` (the same for captured launches) and ``racecheck``. What they print goes to
+``benchmarks/results/cuda-<device>.txt`` line by line, with the machine, the versions and the
 commands: a step that fails, hangs or is killed takes no other one's results with it. The exit
 status is that of the first step that failed, 124 for one that ran out of time.
 """
@@ -52,7 +53,9 @@ def steps() -> dict[str, Step]:
     return {
         "build": Step([*PYTEST, "tests/test_kernels.py"], 300),
         "figures": Step([sys.executable, "benchmarks/bench_losses.py", "--device", "cuda"], 900),
-        "tests": Step([*PYTEST, "-m", "cuda", *TESTS], 900),
+        # A file that cannot be imported for want of a package must not keep the others back.
+        "tests": Step([*PYTEST, "-m", "cuda", "--continue-on-collection-errors", *TESTS], 900),
+        "timeline": Step([sys.executable, "benchmarks/timeline.py", "--device", "cuda"], 300),
         # torch hands out pieces of large segments, beyond whose ends the next piece lies: an
         # overrun is an error to the sanitizer only where each tensor is an allocation of its own.
         # A capture may not allocate so, hence graphs have a step with torch's own allocator.

@@ -23,6 +23,7 @@ import numpy as np
 import torch
 
 from actormimic.config import LearningSettings, resolve
+from actormimic.devices import choose_device
 from actormimic.games import minimal_actions
 from actormimic.learners.dqn import DqnLearner
 from actormimic.networks import PRECISIONS, seeded_network
@@ -72,7 +73,11 @@ def make_training(arguments: argparse.Namespace) -> Training:
     precision = PRECISIONS[arguments.precision]
     network = seeded_network(settings.network, actions, 0, precision=precision)
     learner = DqnLearner(
-        network.to(arguments.device), settings.games, actions, settings.dqn, settings.optimizer
+        network.to(choose_device(arguments.device)),
+        settings.games,
+        actions,
+        settings.dqn,
+        settings.optimizer,
     )
     return Training(settings, learner)
 

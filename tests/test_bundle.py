@@ -204,7 +204,9 @@ def test_an_expert_that_goes_on_with_its_game(
 
 
 def test_the_shortest_recipe_is_found():
+    long = ", ".join(f"[{1000 * (n + 1)}, 1e-4]" for n in range(30))
     for config, *overrides in (
+        ("dqn.yaml", "game=pong", f"optimizer.learning_rate=[{long}]"),
         ("dqn.yaml", "game=pong"),
         ("dqn.yaml", "game=pong", "preset=fast", "optimizer.learning_rate=1e-5"),
         ("expert.yaml", "game=boxing", "precision=bfloat16", "exploration.end=0.05"),
@@ -213,6 +215,7 @@ def test_the_shortest_recipe_is_found():
         settings = load_settings(config, [*overrides, "name=x", "folder=/y", "seed=4"])
         found = recipe(settings, 123_456)
         assert_recipe_gives(found, settings, 123_456)
+        assert "\n" not in found
         assert shlex.split(found)[3] == config
         assert len(shlex.split(found)) == 4 + len(overrides) + 2
 

@@ -73,6 +73,15 @@ def test_every_damaged_byte_is_noticed(tmp_path):
         assert "\n" not in str(caught.value)
 
 
+def test_a_file_that_a_killed_process_left_goes_with_the_next_one(tmp_path):
+    left = tmp_path / ".unfinished-123-w.safetensors"
+    other = tmp_path / ".unfinished-123-v.safetensors"
+    for path in (left, other):
+        path.write_bytes(b"x")
+    save_weights(tmp_path / "w.safetensors", {"a": torch.ones(1)}, HEADER)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [other.name, "w.safetensors"]
+
+
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
 def test_truncated_files_are_refused(tmp_path, share):
     path = tmp_path / "w.safetensors"

@@ -166,6 +166,21 @@ def test_the_published_dqn_in_every_number(preset, expected):
         ("evaluate", {"evaluation": {"every_agent_steps": 5}}, "every_agent_steps is 5"),
         ("actor_mimic", {"actor_mimic": {"expert_share": 0.1}}, "expert_share is 0.1, which cha"),
         ("actor_mimic", {"actor_mimic": {"feature_head": "mlp"}}, "feature_head is 'mlp', which"),
+        (
+            "actor_mimic",
+            {"actor_mimic": {"acting": "expert", "selection": "sample"}},
+            "selection is 'sample', which changes nothing .acting is 'expert'",
+        ),
+        (
+            "actor_mimic",
+            {"replay": {"feature_dtype": "float32"}},
+            "replay.feature_dtype is 'float32', which changes nothing .actor_mimic.beta is 0",
+        ),
+        (
+            "actor_mimic",
+            {"experts": "bundled", "expert_training": {"overrides": ["seed=1"]}},
+            r"expert_training.overrides is \['seed=1'\], which changes nothing .experts is 'bundl",
+        ),
         ("actor_mimic", {"early_stopping": {"min_improvement": 1.0}}, "min_improvement is 1.0, wh"),
         ("actor_mimic", {"network": {"outputs": "valid"}}, "outputs is 'valid' for 2 games with o"),
         ("multitask_dqn", {"network": {"outputs": "valid"}}, "outputs is 'valid' for 2 games wit"),
@@ -301,3 +316,19 @@ def test_the_authors_have_no_limit_on_an_episode_s_length():
             assert run.environment.max_emulator_frames == limit
     with pytest.raises(ValueError, match="max_emulator_frames"):
         resolve({"task": "dqn", "game": "pong", "environment": {"max_emulator_frames": -1}})
+
+
+def test_another_optimizer_than_the_preset_s_has_its_own_constants():
+    values = {"task": "dqn", "game": "pong"}
+
+    def constants(preset, **optimizer):
+        run = resolve({**values, "preset": preset, "optimizer": optimizer})
+        return run.optimizer.beta1, run.optimizer.beta2, run.optimizer.epsilon
+
+    assert constants("paper") == (0.95, 0.95, 0.01)
+    assert constants("paper", kind="adam") == (0.9, 0.999, 1e-8)
+    assert constants("paper", kind="adam", epsilon=1e-4) == (0.9, 0.999, 1e-4)
+    assert constants("fast", kind="centered_rmsprop") == (0.95, 0.95, 0.01)
+    assert constants("fast", kind="adam") == constants("fast") == (0.9, 0.999, 1.5e-4)
+    run = resolve({**values, "preset": "paper", "optimizer": {"kind": "adam"}})
+    assert run.optimizer.learning_rate == 2.5e-4

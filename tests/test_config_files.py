@@ -6,6 +6,7 @@ import shlex
 import pytest
 import yaml
 
+from actormimic.config import PipelineRun
 from actormimic.config_files import (
     StageRun,
     check_settings,
@@ -32,7 +33,24 @@ def refusal(values, *overrides):
 @pytest.mark.parametrize("name", shipped_configs())
 def test_every_shipped_config_is_valid_and_survives_its_own_file(name):
     settings = load_settings(name)
-    assert check_settings(yaml.safe_load(to_yaml(settings))) == settings
+    again = check_settings(yaml.safe_load(to_yaml(settings)))
+    assert again == settings
+    if isinstance(settings, PipelineRun):
+        assert pipeline_stages(again) == pipeline_stages(settings)
+
+
+def test_a_pipeline_s_own_file_leaves_its_stages_what_they_say(tmp_path):
+    """Defaults, once written down, must not be what was said of the whole pipeline."""
+    own = {**DQN, "seed": 7, "threads": 2, "precision": "bfloat16"}
+    (tmp_path / "stage.yaml").write_text(yaml.safe_dump(own))
+    stages = {"a": {"config": str(tmp_path / "stage.yaml")}}
+    for said in ({}, {"seed": 3}):
+        pipeline = check_settings({"task": "pipeline", "stages": stages, **said})
+        again = check_settings(yaml.safe_load(to_yaml(pipeline)))
+        (stage,) = pipeline_stages(again)
+        assert [stage] == pipeline_stages(pipeline)
+        assert (stage.settings.seed, stage.settings.threads) == (said.get("seed", 7), 2)
+        assert stage.settings.precision == "bfloat16"
 
 
 def test_a_config_is_a_path_first(tmp_path, monkeypatch):

@@ -143,3 +143,39 @@ def test_a_captured_update_learns_what_an_eager_one_does(task, beta):
     for eager, captured in zip(ends[0][1], ends[1][1], strict=True):
         torch.testing.assert_close(captured, eager, rtol=1e-2, atol=1e-4)
     training.close()
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize(("task", "precision"), [("actor_mimic", "bfloat16"), ("dqn", "float32")])
+def test_a_training_on_a_gpu_learns_what_it_does_without_a_graph(
+    task, precision, monkeypatch, tmp_path
+):
+    """Rows appended between replays, Adam, a step size and a beta that change, a resumed run."""
+    ends = {}
+    runs = (("graph", True, (90,)), ("none", False, (90,)), ("resumed", True, (60, 90)))
+    for name, capture, stops in runs:
+        monkeypatch.setattr(
+            "actormimic.learners.device_updates.CapturedUpdate",
+            partial(CapturedUpdate, capture=capture),
+        )
+        for agent_steps in stops:
+            run = settings(
+                task,
+                precision=precision,
+                replay={"residence": "device"},
+                exploration={"end": 1.0},
+                optimizer={"kind": "adam", "learning_rate": [[0, 1e-3], [90, 1e-5]]},
+                training={"agent_steps": agent_steps},
+            )
+            beta = [[0, 0.5], [90, 0.01]] if task == "actor_mimic" else None
+            learner = make_learner(run, beta=beta, device=torch.device("cuda"))
+            network = learner.modules()["network"]
+            start = torch.cat([p.detach().flatten().cpu() for p in network.parameters()])
+            run_training(run, learner, tmp_path / name)
+        ends[name] = torch.cat([p.detach().flatten().cpu() for p in network.parameters()])
+    moved = (ends["none"] - start).abs().mean()
+    assert moved > 0
+    # The same rows, since all actions are random; where a gradient is next to nothing, the order of
+    # a sum decides which way Adam steps.
+    for name in ("graph", "resumed"):
+        assert (ends[name] - ends["none"]).abs().mean() < 0.1 * moved, name

@@ -99,20 +99,26 @@ def test_the_unit_gradient_is_known_without_a_look(
         assert torch.equal(a, b)
 
 
-def test_compiled_in_one_graph() -> None:
-    inputs = make_inputs(19, 41)
-
-    def training_loss(inputs: dict[str, Tensor], scale: float) -> Tensor:
+@pytest.mark.parametrize("dynamic", [None, True])
+def test_compiled_in_one_graph(dynamic: bool | None) -> None:
+    def training_loss(inputs: dict[str, Tensor], temperature: float, beta: float) -> Tensor:
         hidden = {**inputs, "logits": inputs["logits"] * 2}
-        return actor_mimic_loss(**hidden, beta=0.01, temperature=0.5).total * scale
+        return actor_mimic_loss(**hidden, beta=beta, temperature=temperature).total * 3.0
 
-    compiled = torch.compile(training_loss, fullgraph=True, backend="aot_eager")
-    expected, found = training_loss(inputs, 3.0), compiled(inputs, 3.0)
-    assert torch.equal(expected, found)
-    for a, b in zip(
-        gradients((expected,), inputs, 1.0), gradients((found,), inputs, 1.0), strict=True
-    ):
-        torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-7)
+    torch._dynamo.reset()  # what it has compiled, and learned of numbers, in other tests
+    compiled = torch.compile(training_loss, fullgraph=True, backend="aot_eager", dynamic=dynamic)
+    # Numbers and sizes that change from call to call become symbols, which are checked as well.
+    for rows, width, temperature, beta in ((19, 41, 0.5, 0.01), (19, 41, 0.4, 0.02), (7, 16, 2, 0)):
+        inputs = make_inputs(rows, width)
+        expected, found = (
+            training_loss(inputs, temperature, beta),
+            compiled(inputs, temperature, beta),
+        )
+        assert torch.equal(expected, found)
+        for a, b in zip(
+            gradients((expected,), inputs, 1.0), gradients((found,), inputs, 1.0), strict=True
+        ):
+            torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-7)
 
 
 def test_exported_graphs_hold_the_operator() -> None:

@@ -110,6 +110,9 @@ def test_a_batch_is_checked() -> None:
         env.make_batch(obs=good[..., ::-1])
     with pytest.raises(ValueError, match="no array 'observations'"):
         env.make_batch(observations=good)
+    for copied in ([False, False], (False, False)):
+        with pytest.raises(TypeError, match=r"truncations is a (list|tuple), which numpy can only"):
+            env.make_batch(truncations=copied)
     unaligned = np.zeros(9, dtype=np.uint8)[1:].view(np.int32)
     with pytest.raises(ValueError, match="lives must be aligned to 4 bytes"):
         env.make_batch(lives=unaligned)

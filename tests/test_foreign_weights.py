@@ -114,6 +114,15 @@ def test_heads_are_scattered_by_the_game_s_actions(tmp_path):
         assert_same_values(expert, network, columns)
 
 
+def test_all_18_outputs_may_come_in_another_order(tmp_path):
+    path, backwards = tmp_path / "boxing.pt", list(reversed(range(18)))
+    network = saved(path, QNetwork(18))
+    assert_same_values(experts.load(path, "boxing"), network, range(18))
+    expert = experts.load(ExpertFile(file=str(path), actions=backwards), "boxing")
+    assert expert.actions == tuple(range(18))
+    assert_same_values(expert, network, backwards)
+
+
 def test_a_head_that_the_action_set_does_not_explain_needs_its_actions(tmp_path):
     path = tmp_path / "pong.pt"
     network = saved(path, QNetwork(3))

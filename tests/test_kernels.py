@@ -41,6 +41,30 @@ def test_a_build_without_cuda_says_what_to_do() -> None:
     assert "actormimic was built without CUDA: put nvcc on PATH and install it again" in message
 
 
+def test_a_cuda_module_that_cannot_be_loaded_says_why(tmp_path: Path) -> None:
+    """Its file is there; the text is the loader's own."""
+    name = "actormimic._cuda"
+    code = (
+        "import importlib.machinery, importlib.util, sys, types\n"
+        "from actormimic import kernels\n"
+        "class Finder:\n"
+        "    @staticmethod\n"
+        "    def find_spec(name, path=None, target=None):\n"
+        f"        if name != {name!r}:\n"
+        "            return None\n"
+        f"        path = {str(tmp_path / 'x.so')!r}\n"
+        "        loader = importlib.machinery.ExtensionFileLoader(name, path)\n"
+        "        return importlib.util.spec_from_loader(name, loader)\n"
+        "sys.meta_path.insert(0, Finder)\n"
+        "print(kernels.why_no_cuda_kernels())\n"
+    )
+    (tmp_path / "x.so").write_bytes(b"no library")
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, cwd=ROOT
+    )
+    assert done.stdout.startswith(f"{name} cannot be loaded: {tmp_path / 'x.so'}: "), done
+
+
 def test_a_stale_cuda_module_is_refused() -> None:
     message = refusal_of_cuda("types.SimpleNamespace(__version__='0.0.1')")
     begin = "a tensor is on a CUDA device, but actormimic._cuda "

@@ -145,6 +145,30 @@ def test_centered_rmsprop_refuses_unequal_decays():
         OptimizerSettings(kind="centered_rmsprop", beta1=0.9)
 
 
+def test_a_constant_gradient_and_a_small_epsilon_stay_finite():
+    # v and m^2 come to the same number, and float32 rounds their difference to either side of 0.
+    theta = torch.nn.Parameter(torch.zeros(1))
+    optimizer = CenteredRMSProp([theta], 1e-3, epsilon=1e-6)
+    for steps in range(1, 1001):
+        theta.grad = torch.tensor([3.0])
+        optimizer.step()
+        # The root is never smaller than that of epsilon.
+        assert 0 < -theta.item() <= steps * 1e-3 * 3.0 / 1e-3 * 1.001
+
+
+@pytest.mark.parametrize("optimizer_class", [CenteredRMSProp, AuthorsAdam])
+def test_a_checkpoint_gets_the_moments_alone(optimizer_class):
+    theta = torch.nn.Parameter(torch.ones(2))
+    optimizer = optimizer_class([theta], 0.1)
+    theta.grad = torch.ones(2)
+    optimizer.step()
+    kept = optimizer_tensors(optimizer)
+    assert sorted(kept) == ["optimizer/0/mean", "optimizer/0/square"]
+    # Earlier versions wrote their scratch memory too.
+    restore_optimizer(optimizer, {**kept, "optimizer/0/work": torch.ones(2)})
+    assert sorted(optimizer_tensors(optimizer)) == sorted(kept)
+
+
 def test_parameters_without_gradient_stay():
     theta = torch.nn.Parameter(torch.ones(2))
     AuthorsAdam([theta]).step()

@@ -14,7 +14,7 @@ import torch
 import yaml
 
 import actormimic
-from actormimic.checkpoint import load_weights
+from actormimic.checkpoint import CheckpointStore, load_weights
 from actormimic.config_files import load_settings
 from actormimic.pipelines import run_pipeline
 from actormimic.report import write_report
@@ -205,8 +205,21 @@ def test_a_stage_s_device_that_is_not_there_is_refused_before_anything_is_made(
     assert not (tmp_path / "pipeline").exists()
 
 
-def test_an_interrupted_pipeline_goes_on(tmp_path: Path, capfd):
-    """SIGTERM in the middle of two runs side by side: the same command ends them as they end one
+def agent_steps_in(folder: Path) -> int:
+    return CheckpointStore(folder / "checkpoints", 1).agent_steps
+
+
+def is_there(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_pipeline_goes_on(tmp_path: Path, number: signal.Signals):
+    """A signal in the middle of two runs side by side: the same command ends them as they end one
     after the other in one process."""
     long = {**TINY, "training": {**TINY["training"], "agent_steps": 400}}
     long["evaluation"] = {**TINY["evaluation"], "every_agent_steps": 100_000}
@@ -223,11 +236,21 @@ def test_an_interrupted_pipeline_goes_on(tmp_path: Path, capfd):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(timeout=120)
-    assert process.returncode == 130, out
-    assert "To go on: python -m actormimic.run" in out
     folders = sorted((tmp_path / "shared").iterdir())
+    before = sum(map(agent_steps_in, folders))
+    runs = [int((folder / ".lock").read_text()) for folder in folders]
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=120)
+    if number == signal.SIGTERM:
+        assert process.returncode == 130, out
+        assert "To go on: python -m actormimic.run" in out
+    else:
+        # Nobody asks the runs to stop; they notice, save and free their folders.
+        deadline = time.monotonic() + 60
+        while any(map(is_there, runs)):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    assert sum(map(agent_steps_in, folders)) > before
     assert not all((folder / "results.json").is_file() for folder in folders)
     assert main([str(path)]) == 0
     assert all((folder / "results.json").is_file() for folder in folders)

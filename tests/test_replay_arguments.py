@@ -73,6 +73,10 @@ GOOD = {
         ({"lanes": [0]}, ValueError, r"lanes has shape \(1,\)"),
         ({"q": np.zeros((2, 3))}, ValueError, r"q has shape \(2, 3\); allowed: \(2, 4\)"),
         ({"q": np.zeros((2, 4), complex)}, TypeError, "q has dtype complex128; allowed: float32"),
+        ({"actions": [[0], [1, 2]]}, ValueError, "actions is no array: setting an array element"),
+        ({"frames": [[0], [1, 2]]}, ValueError, "frames is no array: setting an array element"),
+        ({"q": [[0], [1, 2]]}, ValueError, "q is no array: setting an array element"),
+        ({"lanes": [[0], [1, 2]]}, ValueError, "lanes is no array: setting an array element"),
         ({"p": np.zeros(2)}, TypeError, "append got 'p', which this ring does not store"),
         ({"q": ...}, TypeError, "append needs the extra 'q'"),
     ],
@@ -84,6 +88,33 @@ def test_bad_rows_are_refused_before_anything_is_stored(change, error, message):
         ring.append(**arguments)
     assert ring.rows_written.tolist() == [0, 0]
     ring.append(**GOOD)
+
+
+class Failing:
+    def __array__(self, dtype=None, copy=None):
+        raise KeyError("its own trouble")
+
+
+def test_an_error_of_the_argument_s_own_comes_through():
+    with pytest.raises(KeyError, match="its own trouble"):
+        small_ring().append(**{**GOOD, "actions": Failing()})
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values", "message"),
+    [
+        ("int8", [300, -200], "q holds -200 to 300; allowed: -128 to 127, the range of int8"),
+        ("uint8", [256, 0], "q holds 0 to 256; allowed: 0 to 255, the range of uint8"),
+    ],
+)
+def test_extras_that_would_wrap_around_are_refused(dtype, values, message):
+    ring = small_ring(extras={"q": ((), dtype)})
+    rows = {key: value for key, value in GOOD.items() if key != "q"}
+    wide = np.int64 if dtype == "int8" else np.uint64
+    with pytest.raises(ValueError, match=message):
+        ring.append(**rows, q=np.array(values, wide))
+    assert ring.rows_written.tolist() == [0, 0]
+    ring.append(**rows, q=np.array([100, 3], wide))
 
 
 def test_an_append_for_all_lanes_needs_all_rows():
@@ -143,6 +174,7 @@ def test_bad_requests_are_refused(arguments, error, message):
         ({"extras": {"x": ((1 << 15,) * 4, "f8")}}, ValueError, "extra 'x' takes .* bytes a row"),
         ({"extras": {"x": ((0,), "f4")}}, ValueError, "a size of an extra is 0"),
         ({"extras": {"x" * 32: ((), "f4")}}, ValueError, "a name of 32 bytes; allowed: 1 to 31"),
+        ({"extras": {"a\0b": ((), "f4")}}, ValueError, "extra 'a...' has a zero byte in its name"),
         ({"extras": {"obs": ((), "f4")}}, ValueError, "extra 'obs' has the name of a field"),
         ({"extras": {f"x{i}": ((), "f4") for i in range(17)}}, ValueError, "extras has 17 entries"),
         ({"name": "a/b"}, ValueError, "name is 'a/b'; allowed: 1 to 200 letters"),

@@ -111,6 +111,23 @@ def test_any_flipped_byte_is_noticed(tmp_path, compress):
     assert_same(ring, other)
 
 
+@pytest.mark.parametrize("compress", [False, True])
+def test_a_chunk_of_another_size_is_refused_before_the_ring_is_touched(tmp_path, compress):
+    """With an index whose checksums hold: made by somebody, not damaged."""
+    filled().save(tmp_path / "ring", compress=compress)
+    content = bytearray((tmp_path / "ring").read_bytes())
+    (index_at,) = struct.unpack_from("<Q", content, 32)
+    (stored,) = struct.unpack_from("<I", content, index_at)
+    struct.pack_into("<I", content, index_at, 2**32 - 1 if compress else stored - 1)
+    struct.pack_into("<I", content, 12, zlib.crc32(content[index_at:]))
+    struct.pack_into("<Q", content, 40, zlib.crc32(content[:40]))
+    (tmp_path / "ring").write_bytes(content)
+    other, untouched = filled(20), filled(20)
+    with pytest.raises(RuntimeError, match="has chunks of another size"):
+        other.load(tmp_path / "ring")
+    assert_same(other, untouched)
+
+
 @pytest.mark.parametrize(
     "keywords",
     [{"capacity": 80}, {"capacity": 96, "lanes": 3}, {"stack": 3}, {"extras": {}}],

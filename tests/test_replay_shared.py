@@ -313,6 +313,17 @@ def test_the_command_line_lists_inspects_and_removes(name, capsys):
     lane = next(line.split() for line in text.splitlines() if line.split()[:1] == ["1"])
     assert lane == ["1", "40", "32", "30", "3", "4", "752.0", "-"]
 
+    # What no ring can be called is somebody else's, and is no reason to stop.
+    stray = Path(f"/dev/shm/actormimic.{name} of others")
+    stray.touch()
+    try:
+        assert main(["--list"]) == 0
+    finally:
+        stray.unlink()
+    listed = capsys.readouterr()
+    assert line in listed.out.splitlines()
+    assert "of others" not in listed.out + listed.err
+
     change(file_of({"name": name}), 0, bytes(8))
     assert main(["--list"]) == 0
     assert f"{name}\tring '{name}' is unfinished" in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -233,6 +234,21 @@ def test_a_folder_with_other_things_in_it_is_left_alone(here, task, capsys):
     assert run.main(["tiny.yaml", "folder=home"]) == 2
     assert "folder home holds letter.txt but no run" in capsys.readouterr().err
     assert [path.name for path in (here / "home").iterdir()] == ["letter.txt"]
+
+
+def test_a_run_that_ended_before_it_was_one_is_in_nobody_s_way(here, task):
+    folder = here / "runs/tiny"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, hard))
+    try:
+        assert run.main(["tiny.yaml"]) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [path.name for path in folder.iterdir()] == [".lock"]
+    # What a kill at that moment leaves, and what a run in a process of its own has said.
+    (folder / ".config.yaml.unfinished").write_text("task:")
+    (folder / "output.log").write_text("no room")
+    assert run.main(["tiny.yaml"]) == 0
 
 
 def test_a_config_of_another_version_is_named(here, task, capsys):

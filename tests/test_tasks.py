@@ -277,6 +277,44 @@ def test_evaluate_a_network_and_random_play(amn: Path, tmp_path: Path):
     assert row["student"] is not None
 
 
+def test_other_frames_than_a_network_learned_from_are_said(amn: Path, tmp_path: Path, capfd):
+    source = f"source={amn / 'run'}"
+    for changes, said in (([], ""), (["environment.frame_skip=3"], "frame_skip=3 here, 4 there")):
+        folder = tmp_path / str(len(changes))
+        command = ["evaluate.yaml", f"folder={folder}", "games=[pong]", *TEST_EPOCH, source]
+        assert main([*command, *changes]) == 0
+        out = capfd.readouterr().out
+        line = f"the network was trained on other frames: environment.{said}"
+        assert (line in out) == bool(changes)
+        assert ("other frames" in out) == bool(changes)
+    code = run_shipped(
+        *("amn.yaml", tmp_path / "student", "games=[atlantis]", "experts=bundled"),
+        "environment.maxpool_rgb=true",
+    )
+    assert code == 0
+    line = (
+        "the expert of atlantis was trained on other frames: environment.maxpool_rgb=True here, F"
+    )
+    assert line in capfd.readouterr().out
+
+
+def test_a_damaged_results_file_is_named(tmp_path: Path, capfd):
+    command = ["evaluate.yaml", f"folder={tmp_path / 'run'}", "games=[pong]", *TEST_EPOCH]
+    assert main(command) == 0
+    (tmp_path / "run" / "results.json").write_text("")
+    assert main(command) == 2
+    assert "run/results.json is damaged: Expecting value" in capfd.readouterr().err
+
+
+def test_threads_0_is_torch_s_own_number_after_a_run_with_another(tmp_path: Path):
+    own, used = torch.get_num_threads(), []
+    for number, threads in enumerate((own + 1, 0)):
+        command = ["evaluate.yaml", f"folder={tmp_path / str(number)}", "games=[pong]", *TEST_EPOCH]
+        assert main([*command, f"threads={threads}"]) == 0
+        used.append(torch.get_num_threads())
+    assert used == [own + 1, own]
+
+
 def test_evaluate_refuses_games_the_network_does_not_play(amn: Path, tmp_path: Path):
     settings = resolve(
         {

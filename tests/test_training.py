@@ -16,7 +16,7 @@ from actormimic.experts import Expert, ExpertsPolicy
 from actormimic.games import minimal_actions
 from actormimic.learners.actor_mimic import ActorMimicLearner
 from actormimic.learners.dqn import DqnLearner
-from actormimic.networks import seeded_network
+from actormimic.networks import PRECISIONS, seeded_network
 from actormimic.sections import ExplorationSettings, NetworkSettings
 from actormimic.training import Training, epsilon_at
 from actormimic.training_run import train
@@ -52,7 +52,9 @@ def settings(task: str = "dqn", **changes) -> LearningSettings:
 def make_learner(run: LearningSettings, *, beta: float | None = None, device: str = "cpu"):
     action_sets = [minimal_actions(game) for game in run.games]
     heads = "separate" if run.task == "multitask_dqn" else "shared"
-    network = seeded_network(run.network, action_sets, 0, heads=heads).to(device)
+    precision = PRECISIONS[run.precision]
+    network = seeded_network(run.network, action_sets, 0, heads=heads, precision=precision)
+    network = network.to(device)
     if run.task != "actor_mimic":
         return DqnLearner(network, run.games, action_sets, run.dqn, run.optimizer)
     experts = ExpertsPolicy(

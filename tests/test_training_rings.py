@@ -53,12 +53,27 @@ def test_rings_that_a_killed_run_left_are_replaced(tmp_path: Path):
 @pytest.mark.parametrize("reason", [None, "actormimic was built without CUDA"])
 def test_a_gpu_without_the_kernels_gets_its_batches_from_the_host(reason, monkeypatch):
     monkeypatch.setattr("actormimic.training.why_no_cuda_kernels", lambda: reason)
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (10_000, 20_000))
     cpu, gpu = torch.device("cpu"), torch.device("cuda")
-    assert _gathers_on_device("auto", gpu) == (reason is None)
-    assert not _gathers_on_device("auto", cpu)
+    assert _gathers_on_device("auto", gpu, 8_000) == (reason is None)
+    assert not _gathers_on_device("auto", cpu, 8_000)
     for device in (cpu, gpu):
-        assert _gathers_on_device("device", device)
-        assert not _gathers_on_device("host", device)
+        assert _gathers_on_device("device", device, 8_000)
+        assert not _gathers_on_device("host", device, 8_000)
+
+
+def test_rings_that_a_gpu_has_no_room_for_stay_on_the_host(monkeypatch):
+    monkeypatch.setattr("actormimic.training.why_no_cuda_kernels", lambda: None)
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (10 * 10**9, 80 * 10**9))
+    gpu = torch.device("cuda")
+    assert _gathers_on_device("auto", gpu, 8 * 10**9)
+    assert not _gathers_on_device("auto", gpu, 8 * 10**9 + 1)
+    message = (
+        "the rings take 9.0 GB and cuda has room for 8.0 GB; allowed: host, auto, or a smaller"
+    )
+    with pytest.raises(ValueError, match=message):
+        _gathers_on_device("device", gpu, 9 * 10**9)
+    assert _gathers_on_device("device", torch.device("cpu"), 9 * 10**9)
 
 
 def test_where_the_rings_lie_changes_nothing_that_is_learned(tmp_path: Path):

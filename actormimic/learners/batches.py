@@ -116,7 +116,7 @@ class ReplayBatches:
         self._draws = draws
         self._seed = seed
         self._device = device
-        # Channels last, as the convolutions read them: the ring gathers in either order at the
+        # Channels last, as the convolutions read them: the ring gathers in that order at nearly the
         # same cost, while reordering a batch of bytes afterwards costs as much as a layer.
         frames = ((*FRAME_SHAPE, STACK), np.uint8)
         known: Extras = {

@@ -141,9 +141,10 @@ class CapturedUpdate:
                     value.record_stream(here)
                 return metrics
             if self._graph is None:
-                self._graph = torch.cuda.CUDAGraph()
-                with torch.cuda.graph(self._graph):
+                graph = torch.cuda.CUDAGraph()
+                with torch.cuda.graph(graph):
                     self._metrics = self._update()
+                self._graph = graph  # only now: a capture that failed leaves an empty one
             self._graph.replay()
             return self._metrics
 

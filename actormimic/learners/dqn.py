@@ -125,7 +125,7 @@ class DqnLearner:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
-        return {"update/loss": loss.detach(), "update/q": values.detach().mean()}
+        return {"update/loss": loss.detach(), "update/q": taken.detach().mean()}
 
     def after_steps(self, agent_steps: int, before: int, updates: int, updates_before: int) -> None:
         """Copy the target network if its period passed between the two counts."""

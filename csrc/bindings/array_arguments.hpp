@@ -41,6 +41,19 @@ inline void check_shape(const std::string& name, const py::array& array, const S
   require(shape == allowed, name, " has shape ", text(shape), "; allowed: ", text(allowed));
 }
 
+// Whatever numpy makes an array of. Its own words about what it cannot go behind the argument's
+// name.
+inline py::array array_argument(const std::string& name, const py::handle& object) {
+  try {
+    return py::array(py::reinterpret_borrow<py::object>(object));
+  } catch (py::error_already_set& error) {
+    if (!error.matches(PyExc_ValueError) && !error.matches(PyExc_TypeError)) throw;
+    const std::string reason = text(error.value());
+    py::raise_from(error, error.type().ptr(), (name + " is no array: " + reason).c_str());
+    throw py::error_already_set();
+  }
+}
+
 // C-contiguous and aligned; other memory is copied.
 template <typename T>
 using Vector = py::array_t<T, py::array::c_style | py::array::forcecast |
@@ -50,8 +63,7 @@ using Vector = py::array_t<T, py::array::c_style | py::array::forcecast |
 template <typename T>
 Vector<T> vector_argument(const char* name, const py::object& object, const char* kinds,
                           const char* allowed) {
-  const py::array array = py::array::ensure(object);
-  if (!array) throw py::error_already_set();
+  const py::array array = array_argument(name, object);
   // An empty list is a float array to numpy.
   if (array.size() > 0) check_kind(name, array, kinds, allowed);
   require(array.ndim() == 1, name, " has ", array.ndim(), " dimensions; allowed: 1");

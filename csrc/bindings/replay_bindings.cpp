@@ -104,8 +104,7 @@ class Ring {
               const py::dict& extras_given) {
     const auto ring = open();
     const auto& [frames_object, actions_object, rewards_object, terminals_object] = row;
-    py::array frames = py::array::ensure(frames_object);
-    if (!frames) throw py::error_already_set();
+    py::array frames = array_argument("frames", frames_object);
     // Not always the same object: an unpickled array brings a dtype of its own.
     if (!frames.dtype().equal(py::dtype::of<std::uint8_t>()))
       throw py::type_error("frames has dtype " + text(frames.dtype()) + "; allowed: uint8");
@@ -214,21 +213,32 @@ class Ring {
       const Field& extra = extras_[e];
       if (!given.contains(extra.key))
         throw py::type_error("append needs the extra '" + extra.name + "'");
-      py::array array = py::array::ensure(given[extra.key]);
-      if (!array) throw py::error_already_set();
+      py::array array = array_argument(extra.name, given[extra.key]);
       if (!has_shape(array, count, extra.row_shape))
         check_shape(extra.name, array, batch_shape(extra, count));
-      if (!array.dtype().equal(extra.dtype)) {
-        const py::object can_cast = py::module_::import("numpy").attr("can_cast");
-        if (!can_cast(array.dtype(), extra.dtype, "same_kind").cast<bool>())
-          throw py::type_error(extra.name + " has dtype " + text(array.dtype()) + "; allowed: " +
-                               text(extra.dtype) + " or what casts to it within its kind");
-        array = array.attr("astype")(extra.dtype);
-      }
+      if (!array.dtype().equal(extra.dtype)) array = cast_extra(extra, array);
       if ((array.flags() & py::array::c_style) == 0) array = array.attr("copy")("order"_a = "C");
       rows[e] = static_cast<const std::byte*>(array.data());
       kept[e] = std::move(array);
     }
+  }
+
+  static py::array cast_extra(const Field& extra, const py::array& array) {
+    const auto numpy = py::module_::import("numpy");
+    if (!numpy.attr("can_cast")(array.dtype(), extra.dtype, "same_kind").cast<bool>())
+      throw py::type_error(extra.name + " has dtype " + text(array.dtype()) + "; allowed: " +
+                           text(extra.dtype) + " or what casts to it within its kind");
+    py::array cast = array.attr("astype")(extra.dtype);
+    const char kind = extra.dtype.kind();
+    // An integer that does not fit would wrap around without a word.
+    if ((kind == 'i' || kind == 'u') && !numpy.attr("array_equal")(cast, array).cast<bool>()) {
+      const auto limits = numpy.attr("iinfo")(extra.dtype);
+      throw py::value_error(extra.name + " holds " + text(array.attr("min")()) + " to " +
+                            text(array.attr("max")()) + "; allowed: " + text(limits.attr("min")) +
+                            " to " + text(limits.attr("max")) + ", the range of " +
+                            text(extra.dtype));
+    }
+    return cast;
   }
 
   std::shared_ptr<ReplayRing> ring_;

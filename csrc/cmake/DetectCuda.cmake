@@ -1,5 +1,5 @@
 # Decides whether the CUDA module is built and says in one line why: sets ACTORMIMIC_WITH_CUDA and
-# ACTORMIMIC_CUDA_ARCHITECTURES. With AUTO nothing here can fail an install; with ON a missing or
+# ACTORMIMIC_CUDA_ARCHITECTURES, unless that is given (90, say, for one GPU alone). With AUTO nothing here can fail an install; with ON a missing or
 # unfit compiler is an error.
 set(ACTORMIMIC_WITH_CUDA OFF)
 
@@ -44,7 +44,10 @@ else()
   else()
     set(CMAKE_CUDA_STANDARD 17)
     set(CMAKE_CUDA_STANDARD_REQUIRED ON)
-    actormimic_cuda_architectures(ACTORMIMIC_CUDA_ARCHITECTURES)
+    # A name of our own: CMake keeps a default of its choice in CMAKE_CUDA_ARCHITECTURES.
+    if(NOT ACTORMIMIC_CUDA_ARCHITECTURES)
+      actormimic_cuda_architectures(ACTORMIMIC_CUDA_ARCHITECTURES)
+    endif()
     if(NOT ACTORMIMIC_CUDA_ARCHITECTURES)
       actormimic_without_cuda("${CMAKE_CUDA_COMPILER} knows none of sm_80, 90, 100 and 120")
     else()

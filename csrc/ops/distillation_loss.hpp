@@ -91,7 +91,7 @@ enum class InstructionSet : int { kBaseline = 0, kAvx2 = 1, kAvx512 = 2 };
 InstructionSet best_instruction_set();
 
 // Computes on the calling thread; allocates nothing. The same inputs give the same bits. NaN and
-// infinity in valid places show in the losses; masked places are never read into a sum, and their
+// +infinity in valid places show in the losses; masked places are never read into a sum, and their
 // gradient is exactly 0. Throws std::invalid_argument for settings or a batch that
 // check_call refuses and for a row without a valid action; then the outputs hold nothing of
 // meaning.

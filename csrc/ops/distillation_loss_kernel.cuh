@@ -54,7 +54,7 @@ __device__ T warp_max(T value) {
 }
 
 // The element type of the policy's 18 numbers is looked up at run time, alike in the whole warp:
-// they are few, and templates over their types would give sixteen times as many kernels.
+// they are few, and templates over their types would give nine times as many kernels.
 template <typename T>
 __device__ T load_element(const Input& input, std::int64_t at) {
   switch (input.type) {

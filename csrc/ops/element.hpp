@@ -24,7 +24,7 @@
 
 namespace actormimic::ops {
 
-// The numbers are those that Python hands over; losses.py has the same table.
+// The numbers are those that Python hands over; kernels.py has the same table.
 enum class ElementType : int { kFloat32 = 0, kBFloat16 = 1, kFloat16 = 2, kFloat64 = 3 };
 
 struct BFloat16 {

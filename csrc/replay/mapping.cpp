@@ -25,18 +25,20 @@ constexpr std::size_t kMaxName = 200;
   throw std::system_error(error, std::generic_category(), location.label() + " " + what);
 }
 
-void check_location(const Location& location) {
-  require(location.name.empty() || location.path.empty(),
-          "a ring has a name or a path; both were given: '", location.name, "' and '",
-          location.path, "'");
+bool is_name(const std::string& name) {
   const auto allowed = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
            c == '_' || c == '-';
   };
-  require(location.name.size() <= kMaxName &&
-              std::all_of(location.name.begin(), location.name.end(), allowed),
-          "name is '", location.name, "'; allowed: 1 to ", kMaxName,
-          " letters, digits, '.', '_' and '-'");
+  return !name.empty() && name.size() <= kMaxName && std::all_of(name.begin(), name.end(), allowed);
+}
+
+void check_location(const Location& location) {
+  require(location.name.empty() || location.path.empty(),
+          "a ring has a name or a path; both were given: '", location.name, "' and '",
+          location.path, "'");
+  require(location.name.empty() || is_name(location.name), "name is '", location.name,
+          "'; allowed: 1 to ", kMaxName, " letters, digits, '.', '_' and '-'");
 }
 
 class File {
@@ -156,7 +158,10 @@ std::vector<std::string> list_names() {
   if (folder == nullptr) return names;
   while (const dirent* entry = ::readdir(folder)) {
     const std::string file = entry->d_name;
-    if (file.rfind(kPrefix, 0) == 0) names.push_back(file.substr(sizeof kPrefix - 1));
+    if (file.rfind(kPrefix, 0) != 0) continue;
+    // What no ring can be called is somebody else's file.
+    const std::string name = file.substr(sizeof kPrefix - 1);
+    if (is_name(name)) names.push_back(name);
   }
   ::closedir(folder);
   std::sort(names.begin(), names.end());

@@ -142,8 +142,8 @@ class ReplayRing {
   template <bool kStream>
   void copy_stack(std::byte* out, std::int64_t lane, std::uint64_t row, std::uint32_t depth,
                   const std::byte* following) const;
-  void write_stack(std::byte* out, const StackFormat& format, std::int64_t lane, std::uint64_t row,
-                   std::uint32_t depth, const std::byte* following) const;
+  void write_stack(std::byte* out, const SampleRequest& request, std::int64_t lane,
+                   std::uint64_t row, std::uint32_t depth, const std::byte* following) const;
 
   Mapping mapping_;
   RingShape shape_;

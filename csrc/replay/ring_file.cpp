@@ -6,8 +6,8 @@
 //   chunks                              the used part of each lane, deflated if asked for
 //   ChunkEntry[chunks]                  stored size and CRC-32 of each
 //
-// Everything but the chunks is checked, and the size of the file with it, before the ring is
-// touched.
+// Everything but the chunks' content is checked, and the size of the file with it, before the ring
+// is touched.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -275,6 +275,8 @@ void ReplayRing::save(const std::string& path, bool compress) const {
     index.push_back({static_cast<std::uint32_t>(stored_bytes), crc(chunk.data, chunk.bytes)});
     header.index_offset += stored_bytes;
   }
+  // The cursors must be read after the content, as a sample reads them.
+  std::atomic_thread_fence(std::memory_order_acquire);
   for (std::uint32_t lane = 0; lane < shape_.lanes; ++lane)
     ensure(cursors_of(lanes_[lane]) == cursors[lane], "lane ", lane,
            " was appended to while the ring was being saved");
@@ -324,6 +326,15 @@ void ReplayRing::load(const std::string& path) {
   file.read(index.data(), index.size() * sizeof(ChunkEntry));
   check(header.index_checksum == crc(index.data(), index.size() * sizeof(ChunkEntry)),
         "has a damaged index");
+  std::uint64_t stored = content;
+  for (std::size_t i = 0; i < chunks.size(); ++i) {
+    const std::uint64_t bytes = index[i].stored_bytes;
+    check(header.compressed != 0 ? bytes <= ::compressBound(chunks[i].bytes)
+                                 : bytes == chunks[i].bytes,
+          "has chunks of another size");
+    stored += bytes;
+  }
+  check(stored == header.index_offset, "has chunks of another size");
 
   const LaneClaims claims(lanes_, nullptr, shape_.lanes);
   for (std::uint32_t lane = 0; lane < shape_.lanes; ++lane) set_cursors(lanes_[lane], {});
@@ -340,7 +351,6 @@ void ReplayRing::load(const std::string& path) {
                 bytes == chunk.bytes,
             "is damaged; the ring is empty now");
     } else {
-      check(index[i].stored_bytes == chunk.bytes, "has chunks of another size");
       file.read(chunk.data, chunk.bytes);
     }
     check(index[i].checksum == crc(chunk.data, chunk.bytes), "is damaged; the ring is empty now");

@@ -22,6 +22,12 @@ struct ReplayRing::Snapshot {
   std::vector<std::uint64_t> tails;
   std::vector<std::uint64_t> ends;  // running sum of the lengths
 
+  void reserve(std::size_t count) {
+    lanes.reserve(count);
+    tails.reserve(count);
+    ends.reserve(count);
+  }
+
   Draw at(std::uint64_t position) const {
     const auto i = static_cast<std::size_t>(std::upper_bound(ends.begin(), ends.end(), position) -
                                             ends.begin());
@@ -60,8 +66,10 @@ void ReplayRing::sample(const SampleRequest& request) const {
 
   // Kept by each thread, so that a loop that samples allocates nothing.
   static thread_local Snapshot snapshot;
+  static thread_local Snapshot fresh;
   static thread_local std::vector<Draw> draws;
   take_snapshot(request, snapshot);
+  fresh.reserve(snapshot.lanes.size());
   const auto batch = static_cast<std::size_t>(request.batch);
   draws.resize(batch);
   // Queue entry and row each miss every cache; looking for those of all draws first lets the misses
@@ -83,9 +91,9 @@ void ReplayRing::sample(const SampleRequest& request) const {
     Draw draw = draws[i];
     for (std::uint64_t attempt = 1; !gather(draw, static_cast<std::int64_t>(i), request, following);
          ++attempt) {
-      ensure(attempt < kMaxAttempts, "writers overtook ", kMaxAttempts,
-             " draws in a row: ", location_.label(), " is too small for their pace");
-      static thread_local Snapshot fresh;
+      if (attempt == kMaxAttempts)  // asked first: the text would be allocated
+        ensure(false, "writers overtook ", kMaxAttempts, " draws in a row: ", location_.label(),
+               " is too small for their pace");
       take_snapshot(request, fresh);
       draw = fresh.at(bounded(random_bits(request.seed, i, attempt), fresh.ends.back()));
       look_up(draw);
@@ -136,10 +144,10 @@ bool ReplayRing::gather(const Draw& draw, std::int64_t i, const SampleRequest& r
   const std::uint32_t next_depth = bootstraps ? depth_of(meta(lane, end)) : 0;
   if (out.obs != nullptr)
     // The next stack's frames up to row `draw.row` are near already.
-    write_stack(out.obs + offset, request.format, lane, draw.row, depth,
+    write_stack(out.obs + offset, request, lane, draw.row, depth,
                 bootstraps ? frame(lane, std::max(end - next_depth, draw.row + 1)) : following);
   if (bootstraps)
-    write_stack(out.next_obs + offset, request.format, lane, end, next_depth, following);
+    write_stack(out.next_obs + offset, request, lane, end, next_depth, following);
   else if (out.next_obs != nullptr)
     std::memset(out.next_obs + offset, 0, stack_bytes);
   const std::uint64_t at = element(lane, draw.row);
@@ -182,18 +190,23 @@ void ReplayRing::copy_stack(std::byte* out, std::int64_t lane, std::uint64_t row
                                (depth + 1 - until_wrap) * frame_bytes_, {distance, following});
 }
 
-void ReplayRing::write_stack(std::byte* out, const StackFormat& format, std::int64_t lane,
+void ReplayRing::write_stack(std::byte* out, const SampleRequest& request, std::int64_t lane,
                              std::uint64_t row, std::uint32_t depth,
                              const std::byte* following) const {
+  const StackFormat& format = request.format;
   if (format.type == StackType::kUint8 && !format.channels_last) {
     copy_stack<true>(out, lane, row, depth, following);
     return;
   }
   static thread_local std::vector<std::byte> stored;
-  stored.resize(shape_.stack * frame_bytes_);
+  const std::size_t stack_bytes = shape_.stack * frame_bytes_;
+  stored.resize(stack_bytes);
   copy_stack<false>(stored.data(), lane, row, depth, following);
+  // A batch that the second-level cache holds is read from there next; a larger one only evicts.
+  constexpr std::size_t kNearCache = 1u << 20;
+  const bool stream = static_cast<std::size_t>(request.batch) * stack_bytes > kNearCache;
   format_stack(reinterpret_cast<const std::uint8_t*>(stored.data()), shape_.stack, frame_bytes_,
-               format, out);
+               format, stream, out);
 }
 
 }  // namespace actormimic::replay

@@ -69,6 +69,9 @@ void check_shape(const RingShape& shape) {
     require(!extra.name.empty() && extra.name.size() < sizeof(ExtraHeader::name), "extra '",
             extra.name, "' has a name of ", extra.name.size(), " bytes; allowed: 1 to ",
             sizeof(ExtraHeader::name) - 1);
+    // The header keeps a name as far as its first zero: the ring could not be joined again.
+    require(extra.name.find('\0') == std::string::npos, "extra '", extra.name.c_str(),
+            "...' has a zero byte in its name");
     require(extra.shape.size() <= kMaxDims, "extra '", extra.name, "' has ", extra.shape.size(),
             " dimensions; allowed: up to ", kMaxDims);
     dtype_bytes(extra.name, extra.dtype);

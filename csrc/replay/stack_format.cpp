@@ -114,7 +114,16 @@ __attribute__((target("avx2,f16c"))) std::size_t convert_simd(const std::uint8_t
   return whole;
 }
 
+template <bool kStream>
+void store_16_bytes(std::uint8_t* to, __m128i bytes) {
+  if constexpr (kStream)
+    _mm_stream_si128(reinterpret_cast<__m128i*>(to), bytes);
+  else
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes);
+}
+
 // Interleaves four frames, 16 pixels at a time; SSE2 is part of x86-64.
+template <bool kStream>
 std::size_t interleave4_simd(const std::uint8_t* frames, std::size_t pixels, std::size_t begin,
                              std::size_t end, std::uint8_t* out) {
   const std::size_t whole = (end - begin) / 16 * 16;
@@ -126,11 +135,11 @@ std::size_t interleave4_simd(const std::uint8_t* frames, std::size_t pixels, std
     const __m128i c = load(2, begin + i), d = load(3, begin + i);
     const __m128i ab_low = _mm_unpacklo_epi8(a, b), ab_high = _mm_unpackhi_epi8(a, b);
     const __m128i cd_low = _mm_unpacklo_epi8(c, d), cd_high = _mm_unpackhi_epi8(c, d);
-    auto* to = reinterpret_cast<__m128i*>(out + 4 * i);
-    _mm_storeu_si128(to, _mm_unpacklo_epi16(ab_low, cd_low));
-    _mm_storeu_si128(to + 1, _mm_unpackhi_epi16(ab_low, cd_low));
-    _mm_storeu_si128(to + 2, _mm_unpacklo_epi16(ab_high, cd_high));
-    _mm_storeu_si128(to + 3, _mm_unpackhi_epi16(ab_high, cd_high));
+    std::uint8_t* to = out + 4 * i;
+    store_16_bytes<kStream>(to, _mm_unpacklo_epi16(ab_low, cd_low));
+    store_16_bytes<kStream>(to + 16, _mm_unpackhi_epi16(ab_low, cd_low));
+    store_16_bytes<kStream>(to + 32, _mm_unpacklo_epi16(ab_high, cd_high));
+    store_16_bytes<kStream>(to + 48, _mm_unpackhi_epi16(ab_high, cd_high));
   }
   return whole;
 }
@@ -163,6 +172,7 @@ std::size_t convert_simd(const std::uint8_t* in, std::size_t count, StackType ty
   return whole;
 }
 
+template <bool kStream>
 std::size_t interleave4_simd(const std::uint8_t* frames, std::size_t pixels, std::size_t begin,
                              std::size_t end, std::uint8_t* out) {
   const std::size_t whole = (end - begin) / 16 * 16;
@@ -179,6 +189,7 @@ std::size_t interleave4_simd(const std::uint8_t* frames, std::size_t pixels, std
 
 std::size_t convert_simd(const std::uint8_t*, std::size_t, StackType, std::byte*) { return 0; }
 
+template <bool kStream>
 std::size_t interleave4_simd(const std::uint8_t*, std::size_t, std::size_t, std::size_t,
                              std::uint8_t*) {
   return 0;
@@ -191,24 +202,39 @@ void convert(const std::uint8_t* in, std::size_t count, StackType type, std::byt
   convert_scalar(in + done, count - done, type, out + done * StackFormat{type}.element_bytes());
 }
 
+template <bool kStream>
+void interleave(const std::uint8_t* frames, std::size_t stack, std::size_t pixels,
+                std::size_t begin, std::size_t end, std::uint8_t* out) {
+  std::size_t done = 0;
+  if (stack == 4) done = interleave4_simd<kStream>(frames, pixels, begin, end, out);
+  interleave_scalar(frames, stack, pixels, begin + done, end, out + done * stack);
+}
+
 // Pixels interleaved at a time: small enough to stay in the first-level cache until converted.
 constexpr std::size_t kTilePixels = 128;
 
 }  // namespace
 
 void format_stack(const std::uint8_t* frames, std::size_t stack, std::size_t pixels,
-                  const StackFormat& format, std::byte* out) {
+                  const StackFormat& format, bool stream, std::byte* out) {
   if (!format.channels_last) {
     convert(frames, stack * pixels, format.type, out);
+    return;
+  }
+  if (format.type == StackType::kUint8) {  // nothing to convert: straight to where they belong
+    auto* bytes = reinterpret_cast<std::uint8_t*>(out);
+    const bool aligned = reinterpret_cast<std::uintptr_t>(out) % 16 == 0;
+    if (stream && aligned)
+      interleave<true>(frames, stack, pixels, 0, pixels, bytes);
+    else
+      interleave<false>(frames, stack, pixels, 0, pixels, bytes);
     return;
   }
   constexpr std::size_t kMaxFrames = 64;  // as ring_layout.hpp's kMaxStack
   std::uint8_t tile[kTilePixels * kMaxFrames];
   for (std::size_t begin = 0; begin < pixels; begin += kTilePixels) {
     const std::size_t end = std::min(begin + kTilePixels, pixels);
-    std::size_t done = 0;
-    if (stack == 4) done = interleave4_simd(frames, pixels, begin, end, tile);
-    interleave_scalar(frames, stack, pixels, begin + done, end, tile + done * stack);
+    interleave<false>(frames, stack, pixels, begin, end, tile);
     convert(tile, (end - begin) * stack, format.type, out + begin * stack * format.element_bytes());
   }
 }

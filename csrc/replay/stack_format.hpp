@@ -22,9 +22,10 @@ struct StackFormat {
 };
 
 // Writes one stack of `stack` frames of `pixels` bytes each, contiguous at `frames`, to `out`
-// (stack * pixels elements) in `format`. Uses the widest SIMD that the processor has.
+// (stack * pixels elements) in `format`. Uses the widest SIMD that the processor has. With `stream`
+// bytes of four frames go past the caches where the processor can; `flush_stores` must follow then.
 void format_stack(const std::uint8_t* frames, std::size_t stack, std::size_t pixels,
-                  const StackFormat& format, std::byte* out);
+                  const StackFormat& format, bool stream, std::byte* out);
 
 // The same, one element at a time: what the fast way must equal, bit for bit.
 void format_stack_scalar(const std::uint8_t* frames, std::size_t stack, std::size_t pixels,

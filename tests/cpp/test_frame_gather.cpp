@@ -1,4 +1,4 @@
-// The frame gather and the row draw: the CPU functions, and the CUDA kernels run on the CPU.
+// The frame gather: the CPU function, and the CUDA kernels run on the CPU.
 #include "ops/frame_gather.hpp"
 
 #include <cmath>

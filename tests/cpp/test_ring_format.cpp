@@ -1,9 +1,11 @@
+#include <algorithm>
 #include <cstring>
 #include <random>
 #include <vector>
 
 #include "check.hpp"
 #include "common/random.hpp"
+#include "replay/row_copy.hpp"
 #include "replay/stack_format.hpp"
 
 using namespace actormimic;
@@ -28,11 +30,17 @@ TEST(simd_equals_its_scalar_twin_bit_for_bit) {
         std::vector<std::uint8_t> frames(stack * pixels);
         for (std::uint8_t& byte : frames) byte = static_cast<std::uint8_t>(random());
         const std::size_t bytes = frames.size() * format.element_bytes();
-        std::vector<std::byte> fast(bytes + 8, std::byte{0xA5}), slow(bytes + 8, std::byte{0xA5});
-        format_stack(frames.data(), stack, pixels, format, fast.data());
-        format_stack_scalar(frames.data(), stack, pixels, format, slow.data());
-        CHECK(fast == slow);
-        CHECK(fast[bytes] == std::byte{0xA5});
+        std::vector<std::byte> slow(bytes + 10, std::byte{0xA5});
+        for (const bool stream : {false, true})
+          for (const std::size_t shift :
+               {0, 2}) {  // as a batch lies, and where no vector is aligned
+            std::vector<std::byte> fast(bytes + 10, std::byte{0xA5});
+            std::fill(slow.begin(), slow.end(), std::byte{0xA5});
+            format_stack(frames.data(), stack, pixels, format, stream, fast.data() + shift);
+            flush_stores();
+            format_stack_scalar(frames.data(), stack, pixels, format, slow.data() + shift);
+            CHECK(fast == slow);
+          }
       }
 }
 
@@ -40,8 +48,10 @@ TEST(every_byte_becomes_its_255th_part) {
   std::uint8_t all[256];
   for (int byte = 0; byte < 256; ++byte) all[byte] = static_cast<std::uint8_t>(byte);
   std::uint16_t half[256], brain[256];
-  format_stack(all, 1, 256, {StackType::kFloat16, false}, reinterpret_cast<std::byte*>(half));
-  format_stack(all, 1, 256, {StackType::kBfloat16, false}, reinterpret_cast<std::byte*>(brain));
+  format_stack(all, 1, 256, {StackType::kFloat16, false}, false,
+               reinterpret_cast<std::byte*>(half));
+  format_stack(all, 1, 256, {StackType::kBfloat16, false}, false,
+               reinterpret_cast<std::byte*>(brain));
   CHECK(half[0] == 0 && half[255] == 0x3C00 && half[51] == 0x3266);
   CHECK(brain[0] == 0 && brain[255] == 0x3F80 && brain[51] == 0x3E4D);
   for (int byte = 1; byte < 256; ++byte) CHECK(half[byte] > half[byte - 1]);
