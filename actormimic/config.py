@@ -24,7 +24,6 @@ from actormimic.sections import (
     NETWORK_LAYERS,
     ActorMimicSettings,
     CheckpointSettings,
-    Count,
     DqnSettings,
     EarlyStoppingSettings,
     EnvironmentSettings,
@@ -57,7 +56,7 @@ class RunSettings(Section):
     """Seed of everything random."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
     """``auto`` (a GPU where there is one), ``cpu`` or ``cuda``."""
-    threads: Count = 0
+    threads: Annotated[int, Field(ge=0, le=1_024)] = 0
     """torch's threads; 0 leaves torch's own choice."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic of the hidden layers; output layers, losses and weights stay float32. ``float32``

@@ -20,6 +20,9 @@ from actormimic.plots import COLORS, DPI, add_legend, panels_of
 
 Lines = list[dict[str, Any]]
 
+_DRAWN = {"iteration", "rate", "contraction", "feedback"}
+_DRAWN |= {"argmax", "descent", "growth", "horizon"}
+
 _GRAY = "#555555"
 
 
@@ -38,13 +41,13 @@ def write_convergence_report(folder: Path, out: Path | None = None) -> Path:
         results = json.loads((folder / "results.json").read_text("utf-8"))
         text = (folder / "metrics.jsonl").read_text("utf-8")
         lines: Lines = [json.loads(line) for line in text.splitlines()]
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        by_name = _groups(lines, "experiment")
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{folder}: metrics.jsonl or results.json is damaged") from error
+    if missing := _DRAWN - set(by_name):
+        raise ValueError(f"{folder}: metrics.jsonl is damaged: it lacks {sorted(missing)[0]}")
     out = out or folder / "report"
     out.mkdir(parents=True, exist_ok=True)
-    by_name: dict[str, Lines] = {}
-    for line in lines:
-        by_name.setdefault(line["experiment"], []).append(line)
     for name, measured in by_name.items():
         columns = [column for column in measured[0] if column != "experiment"]
         cells = [[line[column] for column in columns] for line in measured]

@@ -1,4 +1,4 @@
-"""Lemma 1 of appendix A: stochastic gradient descent on eq. 7 under a fixed policy, as run."""
+"""Lemma 1 of section 4.1: stochastic gradient descent on eq. 7 under a fixed policy, as run."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def stochastic_descent(
     """Lemma 1: eq. 8 from single states drawn from ``states`` [S], ``repeats`` independent runs.
 
     The learning rate is ``1 / (lambda (t + t0))``, whose sum diverges and whose squares' sum does
-    not; ``t0`` keeps the first steps below the curvature of eq. 7.
+    not; ``t0`` keeps the first steps below the reciprocal of eq. 7's largest curvature.
     """
     rng = generator(seed, Stream.PROCESSES, 2)
     exact = stationary_point(case, states, decay)

@@ -262,8 +262,12 @@ def canonical_name(game: str) -> str:
     """
     if game in MINIMAL_ACTIONS:
         return game
-    near = difflib.get_close_matches(game.lower().replace(" ", "_"), GAMES, n=1, cutoff=0.0)
-    raise ValueError(f"game {game!r} is unknown; did you mean {near[0]!r}?")
+    near = difflib.get_close_matches(game.lower().replace(" ", "_"), GAMES, n=1)
+    guess = f" (did you mean {near[0]!r}?)" if near else ""
+    raise ValueError(
+        f"game {game!r} is unknown; allowed: ALE's {len(GAMES)} names in lower case, as "
+        f"'space_invaders'{guess}"
+    )
 
 
 def minimal_actions(game: str) -> tuple[int, ...]:

@@ -58,7 +58,12 @@ class Growth(NamedTuple):
     own_loss: float
     """The same cross-entropy over the states that the student itself visits."""
     bound: float
-    """``J_T(expert) + u T epsilon / log 2`` with the loss over the student's own states."""
+    """``J_T(expert) + u T epsilon / log 2`` with the loss over the student's own states.
+
+    u is that of Ross et al. 2011, theorem 2.2, on which the proposition rests: the most that one
+    action other than the expert's costs if the expert acts from then on. (The proposition as
+    printed has the difference the other way round, and a lower bound where an upper one is needed.)
+    """
 
 
 def student_cost(
@@ -109,14 +114,14 @@ def student_cost(
         error_rate=float(student[ROAD, BACK]),
         recovery_rate=float(student[DITCH, BACK]),
         own_loss=own_loss,
-        bound=_regret(case, student, horizon) * horizon * own_loss / math.log(2),
+        bound=_regret(case, horizon) * horizon * own_loss / math.log(2),
     )
 
 
-def _regret(case: LinearCase, student: Array, horizon: int) -> float:
-    """u: the most that one decision other than the expert's adds to the cost of what follows."""
+def _regret(case: LinearCase, horizon: int) -> float:
+    """u: the most that one decision other than the expert's costs, if the expert acts then."""
     price = np.array([0.0, 1.0])
-    step = chain(case, student)
+    step = chain(case, case.expert)
     after = np.zeros(2)
     most = 0.0
     for _ in range(horizon):

@@ -8,11 +8,11 @@ agent_steps at the paper's scale).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from actormimic.aggregates import Pooled, pooled
-from actormimic.config_yaml import read_config
+from actormimic.config_yaml import flat_values, read_config
 from actormimic.published import EXPERT_AGENT_STEPS, INITIALIZATIONS
 from actormimic.records import EpochScore, Group, Run
 from actormimic.schedules import largest
@@ -31,8 +31,6 @@ class NetworkScore:
     """Each network's best test epoch."""
     last: Pooled
     """All of those last test epochs seen as one."""
-    epochs: int
-    """The fewest test epochs that a network has."""
 
     @property
     def mean(self) -> float:
@@ -61,7 +59,6 @@ def network_score(networks: Sequence[Sequence[EpochScore]]) -> NetworkScore | No
         tuple(sum(epoch.mean for epoch in last) / len(last) for last in lasts),
         tuple(max(epoch.mean for epoch in epochs) for epochs in tested),
         together,
-        min(len(epochs) for epochs in tested),
     )
 
 
@@ -91,12 +88,73 @@ def _initialization(run: Run, others: Sequence[Run]) -> str:
     place = Path(source).expanduser()
     if place.name == "checkpoints" or place.suffix == ".safetensors":
         place = place.parent.parent if place.suffix else place.parent
-    config = {other.folder.resolve().name: other.config for other in others}.get(place.name)
+    place = place.resolve()
+    config = {other.folder.resolve(): other.config for other in others}.get(place)
     if config is None and (place / "config.yaml").is_file():
         config = read_config(place / "config.yaml")
+    if config is None:  # runs that were moved together know each other by their names
+        moved = [run.config for run in others if run.folder.resolve().name == place.name]
+        config = moved[0] if len(moved) == 1 else None
     if config is None or config.get("task") != "actor_mimic":
         return f"from {place.name}"
     return "AMN-feature" if largest(config["actor_mimic"]["beta"]) > 0 else "AMN-policy"
+
+
+# What may differ between networks that are averaged over: their seeds, where they and their
+# teachers lie, and what changes nothing that is learned.
+_INCIDENTAL = {"seed", "name", "folder", "device", "threads", "resume", "preset", "checkpoint"}
+_INCIDENTAL |= {"experts", "expert_training", "source", "environment.threads", "replay.shared"}
+_INCIDENTAL |= {"environment.emulation", "replay.residence", "training.log_every_agent_steps"}
+
+
+_EVERY = "evaluation.every_agent_steps"
+
+
+def alike(group: Group) -> list[Group]:
+    """The group in parts in which networks of one kind differ in their seeds alone.
+
+    A mean and its interval are over separately trained networks, never over settings. Runs that
+    have no unlike one of their kind (for a transfer: on its game) are in every part; a part's
+    label names the others.
+    """
+    settings: dict[tuple[str, ...], dict[str, None]] = {}
+    keys: dict[Path, list[tuple[tuple[str, ...], str]]] = {}
+    for run in group.runs:
+        keys[run.folder] = _settings_by_kind(run, group.runs)
+        for slot, key in keys[run.folder]:
+            settings.setdefault(slot, {})[key] = None
+    variants: dict[tuple[str, ...], list[Run]] = {}
+    common = []
+    for run in group.runs:
+        unlike = tuple(key for slot, key in keys[run.folder] if len(settings[slot]) > 1)
+        if unlike:
+            variants.setdefault(unlike, []).append(run)
+        else:
+            common.append(run)
+    if not variants:
+        return [group]
+    parts = []
+    for runs in variants.values():
+        label = " and ".join(run.label for run in runs)
+        kept = tuple(run for run in group.runs if run in common or run in runs)
+        parts.append(replace(group, label=label, runs=kept))
+    return parts
+
+
+def _settings_by_kind(run: Run, others: Sequence[Run]) -> list[tuple[tuple[str, ...], str]]:
+    """What must agree with other runs, each with whom: (kind and perhaps game, settings)."""
+    flat = flat_values(run.config)
+    kept = {
+        key: value
+        for key, value in flat.items()
+        if key not in _INCIDENTAL and key.partition(".")[0] not in _INCIDENTAL
+    }
+    name = kind(run, others)
+    slots = [((name, *(run.games if run.task in ("dqn", "transfer") else ())), str(kept))]
+    if run.task == "transfer":  # whatever it started from: the columns of Table 2 are alike
+        columns = [flat.get(key) for key in ("training.agent_steps", _EVERY)]
+        slots.append((("transfer", *run.games), str(columns)))
+    return slots if name else []
 
 
 def by_kind(group: Group) -> dict[str, list[Run]]:

@@ -168,6 +168,11 @@ def _read_run(folder: Path, label: str) -> Run:
         read = json.loads(results.read_text("utf-8")) if results.exists() else None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{folder}: metrics.jsonl or results.json is damaged") from error
+    whole = all(isinstance(line, dict) and "agent_steps" in line for line in metrics)
+    if not whole or (read is not None and not {"caption", "rows"} <= set(read)):
+        raise ValueError(
+            f"{folder}: metrics.jsonl or results.json is damaged: something is missing"
+        )
     experts = {}
     for game, source in _read_json(folder / "experts.json", {}).items():
         place = folder / source

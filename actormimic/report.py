@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from actormimic.pages import (
     score_text,
 )
 from actormimic.paper_figures import draw_paper
+from actormimic.paper_scores import alike
 from actormimic.paper_tables import all_sections
 from actormimic.plots import draw_losses, draw_returns, draw_shares
 from actormimic.records import Group, Run, read_groups
@@ -72,9 +74,9 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
         if not group.shows:
             sections += _sections(group.runs)
             pictures += _draw_runs(group.runs, out, prefix)
-        if group.folder or len(group.runs) > 1:
-            sections += all_sections(group)
-            pictures += draw_paper(group, out, prefix)
+        paper, drawn = _of_the_paper(group, out, prefix)
+        sections += paper
+        pictures += drawn
     # Pipelines that have runs in common have tables in common.
     sections = [section for n, section in enumerate(sections) if section not in sections[:n]]
     sections += _what_ran([group for group in groups if group.folder])
@@ -90,6 +92,29 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
     page = html_page(" and ".join(names), about, sections, pictures, details)
     (out / "index.html").write_text(page, encoding="utf-8")
     return out / "index.html"
+
+
+def _of_the_paper(group: Group, out: Path, prefix: str) -> tuple[list[Section], list[Picture]]:
+    """The paper's tables and figures, of each part of the group that is alike."""
+    sections: list[Section] = []
+    pictures: list[Picture] = []
+    for number, (part, whose) in enumerate(_parts(group), 1):
+        if not group.folder and len(part.runs) == 1:
+            continue
+        drawn = draw_paper(part, out, f"{prefix}{number}-" if whose else prefix)
+        pictures += [Picture(picture.path, picture.caption + whose) for picture in drawn]
+        sections += _paper_sections(part, whose)
+    return sections, pictures
+
+
+def _parts(group: Group) -> list[tuple[Group, str]]:
+    """The group's `alike` parts, and how each is told apart where there are several."""
+    parts = alike(group)
+    return [(part, f" ({part.label})" if len(parts) > 1 else "") for part in parts]
+
+
+def _paper_sections(part: Group, whose: str) -> list[Section]:
+    return [replace(found, heading=found.heading + whose) for found in all_sections(part)]
 
 
 def _file_prefixes(groups: Sequence[Group]) -> list[str]:
@@ -146,7 +171,8 @@ def _summary(groups: Sequence[Group]) -> str:
     parts = []
     for group in groups:
         if group.folder:
-            found = [*all_sections(group), *([] if group.shows else _sections(group.runs))]
+            found = [s for part, whose in _parts(group) for s in _paper_sections(part, whose)]
+            found += [] if group.shows else _sections(group.runs)
             texts = [f"{section.heading}\n{plain_text(section)}" for section in found]
             parts += [text for text in texts if text not in parts]
             continue

@@ -30,7 +30,7 @@ def percentage(value: float) -> str:
 
 
 def short_count(count: float) -> str:
-    """agent_steps as a heading: 1M, 250k, 3,600."""
+    """agent_steps as a heading: 1M, 250k, 3.6k, 3,610; one decimal at most."""
     for size, letter in ((1_000_000, "M"), (1_000, "k")):
         if count >= size and count * 10 % size == 0:
             return f"{count / size:g}{letter}"

@@ -115,6 +115,12 @@ def test_an_incomplete_or_damaged_run_is_named(run, tmp_path):
     (tmp_path / "results.json").write_text("{")
     with pytest.raises(ValueError, match="is damaged"):
         write_convergence_report(tmp_path)
+    (tmp_path / "results.json").write_text((run / "results.json").read_text())
+    first, *_ = (run / "metrics.jsonl").read_text().splitlines()
+    for text, message in (("null\n", "is damaged"), (first + "\n", "is damaged: it lacks argmax")):
+        (tmp_path / "metrics.jsonl").write_text(text)
+        with pytest.raises(ValueError, match=message):
+            write_convergence_report(tmp_path)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from actormimic.games import MULTITASK_GAMES, REFERENCE_SCORES, TRANSFER_TARGETS
-from actormimic.paper_scores import learning_curve, network_score, reaches
+from actormimic.paper_scores import alike, kind, learning_curve, network_score, reaches
 from actormimic.paper_tables import (
     all_sections,
     baselines,
@@ -56,6 +56,54 @@ def made(tmp_path, task, game, means, label="run", agent_steps=200, **config):
 
 def group(*runs):
     return Group("g", None, (), runs)
+
+
+def test_networks_are_averaged_over_seeds_and_never_over_settings(tmp_path):
+    def student(label, temperature, mean, **config):
+        objective = {"beta": 0.0, "temperature": temperature}
+        return made(tmp_path, "actor_mimic", "pong", [mean], label, actor_mimic=objective, **config)
+
+    expert = made(tmp_path, "dqn", "pong", [20.0], "teacher")
+    seeds = [student(f"a{seed}", 1.0, 10.0 + seed, seed=seed, threads=seed) for seed in (0, 2)]
+    other = student("b", 0.03, 2.0)
+    assert alike(group(expert, *seeds)) == [group(expert, *seeds)]
+    parts = alike(group(expert, seeds[0], other, seeds[1]))
+    assert [part.label for part in parts] == ["a0 and a2", "b"]
+    assert [part.runs for part in parts] == [(expert, *seeds), (expert, other)]
+    means = [table1(part)[0].rows[0][4] for part in parts]
+    assert [float(mean.split()[0]) for mean in means] == [11.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    "change", [{"agent_steps": 400}, {"evaluation": {"every_agent_steps": 20}}]
+)
+def test_transfers_with_other_columns_share_no_table_2(tmp_path, change):
+    first = made(tmp_path, "transfer", "krull", [1.0] * 20, "first", source="random")
+    other = made(tmp_path, "transfer", "krull", [9.0] * 20, "other", **change, source="a/amn.x")
+    assert [part.label for part in alike(group(first, other))] == ["first", "other"]
+    frozen = made(tmp_path, "transfer", "krull", [9.0] * 20, "frozen", source="a/amn.x")
+    assert len(alike(group(first, frozen))) == 1
+
+
+def test_sources_of_one_name_are_told_apart_by_their_places(tmp_path):
+    for place, beta in (("a", 0.0), ("b", 0.01)):
+        (tmp_path / place / "amn").mkdir(parents=True)
+        text = f"task: actor_mimic\nactor_mimic: {{beta: {beta}}}\n"
+        (tmp_path / place / "amn" / "config.yaml").write_text(text)
+    runs = [
+        made(tmp_path, "transfer", "krull", [1.0], place, source=str(tmp_path / place / "amn"))
+        for place in ("a", "b")
+    ]
+    students = [
+        replace(made(tmp_path, "actor_mimic", "krull", [1.0], place), folder=tmp_path / place)
+        for place in ("x/amn", "y/amn")
+    ]
+    found = [kind(run, [*runs, *students]) for run in runs]
+    assert found == ["AMN-policy", "AMN-feature"]
+    # Moved, they know each other by their name, unless two have it.
+    gone = made(tmp_path, "transfer", "krull", [1.0], "c", source="gone/amn")
+    assert kind(gone, students[:1]) == "AMN-policy"
+    assert kind(gone, students) == "from amn"
 
 
 def test_the_paper_s_bold_numbers_are_the_highest_of_their_columns():

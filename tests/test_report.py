@@ -156,6 +156,14 @@ def test_a_run_that_is_going_has_curves_and_an_interrupted_line_is_no_matter(tmp
     assert not (folder / "report" / "shares.png").exists()
 
 
+def test_a_file_that_lacks_something_is_named(tmp_path, capsys):
+    for name, text in (("metrics.jsonl", "null\n"), ("results.json", "{}")):
+        folder = make_run(tmp_path / name)
+        (folder / name).write_text(text)
+        assert report.main([str(folder)]) == 2
+        assert "metrics.jsonl or results.json is damaged" in capsys.readouterr().err
+
+
 def test_a_plot_that_is_no_longer_true_goes(tmp_path):
     folder = make_run(tmp_path / "amn")
     report.write_report([folder])

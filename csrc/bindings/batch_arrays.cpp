@@ -6,6 +6,7 @@
 #include <cstring>
 #include <string>
 
+#include "bindings/array_arguments.hpp"
 #include "common/check.hpp"
 
 namespace py = pybind11;
@@ -19,7 +20,9 @@ py::array_t<T> checked_array(py::handle given, const char* name,
   if (!py::isinstance<py::array_t<T>>(given))
     throw py::type_error(detail::join(name, " must be a NumPy array of dtype ",
                                       std::string(py::str(py::dtype::of<T>())), ", got ",
-                                      std::string(py::str(py::type::of(given)))));
+                                      py::isinstance<py::array>(given)
+                                          ? text(py::reinterpret_borrow<py::array>(given).dtype())
+                                          : text(py::type::of(given))));
   auto array = py::reinterpret_borrow<py::array_t<T>>(given);
   const std::vector<py::ssize_t> got(array.shape(), array.shape() + array.ndim());
   require(got == shape, name, " must have shape ", std::string(py::str(py::tuple(py::cast(shape)))),

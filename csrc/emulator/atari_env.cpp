@@ -80,10 +80,9 @@ bool AtariEnv::life_over() const { return settings_.noop_after_life_loss && life
 
 void AtariEnv::reset() {
   if (pending_seed_ >= 0) {
-    const int seed = pending_seed_;
+    console_.power_on(pending_seed_);  // first: should it fail, the seed is still to come
+    noop_random_.seed(static_cast<std::uint32_t>(pending_seed_));
     pending_seed_ = -1;
-    noop_random_.seed(static_cast<std::uint32_t>(seed));
-    console_.power_on(seed);
   }
   begin_episode();
   autoreset_ = false;

@@ -44,7 +44,8 @@ struct EnvSettings {
   void check() const;
 };
 
-// Where the result of one environment goes: one row of a batch. Null where nobody asked.
+// Where the result of one environment goes: one row of a batch. From final_obs on null where nobody
+// asked; those before are always written.
 struct Slot {
   std::uint8_t* obs = nullptr;  // [stack, height, width(, 3)]
   std::int32_t* reward = nullptr;
@@ -67,7 +68,7 @@ class AtariEnv {
   // Throws as Console and EnvSettings::check do.
   AtariEnv(const GameChoice& game, const EnvSettings& settings);
 
-  // The next reset() switches the console off and on with `seed`; a negative one changes nothing.
+  // The next reset() switches the console off and on with `seed`; with a negative one it does not.
   void set_seed(int seed) { pending_seed_ = seed; }
   void reset();
   // One agent step, autoreset included. `action` indexes the action set, `strength` is a paddle's.

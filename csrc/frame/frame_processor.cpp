@@ -103,6 +103,9 @@ void FrameProcessor::color_row(const std::uint8_t* newest, const std::uint8_t* b
     case FrameColor::kGray:
       return kernels_.gray_row(gray_, newest, before, width, row);
     case FrameColor::kGrayOfRgbMax:
+      // Most rows of two screens in a row are the same, and their maximum is theirs.
+      if (std::memcmp(newest, before, static_cast<std::size_t>(width)) == 0)
+        return kernels_.gray_row(gray_, newest, newest, width, row);
       for (int x = 0; x < width; ++x) row[x] = gray_of_max_[newest[x] * 256 + before[x]];
       return;
     case FrameColor::kRgb:
@@ -239,6 +242,8 @@ void FrameProcessor::resize_bilinear(Row&& row_at, FrameScratch& scratch, std::u
       out[i] = static_cast<std::uint8_t>(std::clamp((upper + lower + 2) >> 2, 0, 255));
     }
   }
+  // Rows below the last that was needed; who pools pictures is promised all of them.
+  for (; made < source_.height - 1; ++made) row_at(made + 1, scratch.row.data());
 }
 
 }  // namespace actormimic

@@ -37,7 +37,7 @@ struct FrameScratch {
 // Resizes as OpenCV's INTER_AREA does: area averages in float32 and in its order of additions
 // where both axes shrink (the same bytes), its fixed-point bilinear where one grows.
 //
-// A processor is immutable: threads share it, each with a scratch of its own.
+// A processor is immutable: threads may share it, each with a scratch of its own.
 class FrameProcessor {
  public:
   // Screens of `source` color indices become frames of `target` pixels. Throws

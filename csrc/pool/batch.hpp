@@ -12,7 +12,7 @@ namespace actormimic {
 // Rows of results, one array per kind; row i of each belongs to the i-th environment of the batch.
 // Owns nothing: the caller keeps the memory alive until the pool has handed the batch back.
 struct Batch {
-  Slot first;                 // where row 0 goes; null pointers for what nobody asked for
+  Slot first;                 // where row 0 goes; see there which pointers may be null
   std::size_t obs_bytes = 0;  // from one row of obs (and final_obs) to the next
 
   Slot row(std::size_t i) const {

@@ -60,6 +60,9 @@ void Pool::Impl::start_workers() {
       close();  // a thread that nobody joins would end the process
       throw std::runtime_error(detail::join("worker thread ", i + 1, " of ", settings.num_threads,
                                             " cannot be started: ", problem.what()));
+    } catch (...) {
+      close();
+      throw;
     }
     if (settings.thread_affinity_offset < 0) continue;
     cpu_set_t processor;

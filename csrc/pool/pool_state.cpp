@@ -11,13 +11,12 @@
 namespace actormimic {
 namespace {
 
-// Throws std::invalid_argument for a cartridge that has no saved states.
 Saved save(const AtariEnv& env) {
   StateWriter out;
   try {
     env.save(out);
     return {out.take(), ""};
-  } catch (const std::runtime_error& problem) {
+  } catch (const std::exception& problem) {
     return {"", problem.what()};
   }
 }

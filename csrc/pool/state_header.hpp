@@ -8,8 +8,9 @@
 //   uint64  number of facts, then two strings for each: its name and its value
 //
 // The facts are ALE's version, the number of environments, the batch size, every setting of
-// EnvSettings, and the game, mode and difficulty of each environment. A checksum finds damage; it
-// is no defense against bytes that somebody made up.
+// EnvSettings but the emulation, since both arrive at the same states, and the game, mode and
+// difficulty of each environment. A checksum finds damage; it is no defense against bytes that
+// somebody made up.
 #pragma once
 
 #include <cstddef>

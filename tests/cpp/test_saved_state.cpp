@@ -187,7 +187,8 @@ TEST(a_machine_is_laid_out_as_the_console_saves_it) {
     CHECK(played.refuses(changed(end - 3, "625"), "its generator cannot be read"));
     CHECK(played.refuses(changed(end - 1, "?"), "its generator cannot be read"));
   }
-  CHECK(played.refuses(changed(generator, "?"), "its generator cannot be read"));
+  for (const char* first : {"?", "-"})
+    CHECK(played.refuses(changed(generator, first), "its generator cannot be read"));
   CHECK(played.refuses(changed(0, "\xff\xff\xff\xff"), "length -1"));
   CHECK(played.refuses(changed(0, "\xff\xff\xff\x7f"), "length 2147483647"));
   CHECK(played.refuses(state.with_machine(machine + "?"), "its machine has bytes too many"));
