@@ -241,9 +241,6 @@ class ActorMimicRun(LearningSettings):
     def _experts_play(self) -> ActorMimicRun:
         if largest(self.actor_mimic.beta) == 0:
             refuse_idle(self.replay, "feature_dtype", "actor_mimic.beta is 0", "replay.")
-        if self.experts == "bundled":
-            why = "experts is 'bundled', so none is trained"
-            refuse_idle(self.expert_training, "overrides", why, "expert_training.")
         if isinstance(self.experts, dict):
             extra = sorted(set(self.experts) - set(self.games))
             if extra:

@@ -162,7 +162,7 @@ class ExplorationSettings(Section):
 class ReplaySettings(Section):
     """The replay memory, one ring per game."""
 
-    capacity: Annotated[int, Field(gt=0, le=2**32)] = 100_000
+    capacity: Annotated[int, Field(ge=1, le=2**32)] = 100_000
     """Frames kept per game."""
     feature_dtype: Literal["float16", "float32"] = "float16"
     """How experts' features are stored beside the frames (used where beta is not 0)."""
@@ -183,7 +183,7 @@ class TrainingSettings(Section):
     """agent_steps per game before the first update."""
     update_period: Positive = 4
     """agent_steps per game between updates."""
-    batch: Annotated[int, Field(gt=0, le=2**24)] = 32
+    batch: Annotated[int, Field(ge=1, le=2**24)] = 32
     """Rows of one update: in all for ``dqn``, per game otherwise."""
     log_every_agent_steps: Positive = 5_000
     """agent_steps per game between lines of the log."""

@@ -176,11 +176,6 @@ def test_the_published_dqn_in_every_number(preset, expected):
             {"replay": {"feature_dtype": "float32"}},
             "replay.feature_dtype is 'float32', which changes nothing .actor_mimic.beta is 0",
         ),
-        (
-            "actor_mimic",
-            {"experts": "bundled", "expert_training": {"overrides": ["seed=1"]}},
-            r"expert_training.overrides is \['seed=1'\], which changes nothing .experts is 'bundl",
-        ),
         ("actor_mimic", {"early_stopping": {"min_improvement": 1.0}}, "min_improvement is 1.0, wh"),
         ("actor_mimic", {"network": {"outputs": "valid"}}, "outputs is 'valid' for 2 games with o"),
         ("multitask_dqn", {"network": {"outputs": "valid"}}, "outputs is 'valid' for 2 games wit"),
