@@ -1,6 +1,6 @@
 # Decides whether the CUDA module is built and says in one line why: sets ACTORMIMIC_WITH_CUDA and
-# ACTORMIMIC_CUDA_ARCHITECTURES, unless that is given (90, say, for one GPU alone). With AUTO nothing here can fail an install; with ON a missing or
-# unfit compiler is an error.
+# ACTORMIMIC_CUDA_ARCHITECTURES, unless that is given (90, say, for one kind of GPU alone). With AUTO
+# nothing here can fail an install; with ON a missing or unfit compiler is an error.
 set(ACTORMIMIC_WITH_CUDA OFF)
 
 function(actormimic_without_cuda reason)

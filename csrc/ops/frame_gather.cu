@@ -25,7 +25,7 @@ cudaError_t gather_frames(const FrameGather& gather, int device, cudaStream_t st
   if (gather.stacks == 0) return cudaSuccess;
   const DeviceGuard guard(device);
   if (guard.error() != cudaSuccess) return guard.error();
-  require_memory_of(device, "out", gather.out);  // of no frames at all, `frames` is null
+  if (gather.frame_count > 0) require_memory_of(device, "frames", gather.frames);
   switch (gather.type) {
     case ElementType::kBFloat16:
       return launch<BFloat16>(gather, stream);
