@@ -76,7 +76,7 @@ def save_weights(path: Path, tensors: Mapping[str, Tensor], header: WeightsHeade
     plain = _on_host(tensors)
     about = asdict(header)
     about["format"] = FORMAT
-    about["checksum"] = _checksum(plain, about)
+    about["checksum"] = tensors_digest(plain, about)
     unfinished = path.with_name(f".{_UNFINISHED}{os.getpid()}-{path.name}")
     for left_behind in path.parent.glob(f".{_UNFINISHED}*-{glob.escape(path.name)}"):
         left_behind.unlink(missing_ok=True)  # by a process that was killed
@@ -117,7 +117,7 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], WeightsHeader]:
         if written != FORMAT:
             raise ValueError(f"weights file {path} has format {written}; allowed: {FORMAT}")
         checksum = about.pop("checksum")
-        if checksum != _checksum(tensors, about):
+        if checksum != tensors_digest(tensors, about):
             raise ValueError(f"weights file {path} is damaged: its checksum does not match")
         del about["format"]
         about["games"] = tuple(about["games"])
@@ -349,8 +349,8 @@ def _on_host(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def _checksum(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> str:
-    """SHA-256 over the header and each tensor's name, dtype, shape and bytes, in name order."""
+def tensors_digest(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> str:
+    """SHA-256 over ``about`` and each tensor's name, dtype, shape and bytes, in name order."""
     digest = hashlib.sha256(_canonical(about))
     for name in sorted(tensors):
         tensor = tensors[name].contiguous()

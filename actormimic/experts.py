@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from actormimic.checkpoint import load_weights
+from actormimic.checkpoint import load_weights, tensors_digest
 from actormimic.foreign_weights import read_foreign
 from actormimic.games import OLDER_MINIMAL_ACTIONS, canonical_name, minimal_actions
 from actormimic.networks import NUM_ACTIONS, AtariNetwork, described_network
@@ -197,6 +198,14 @@ class ExpertsPolicy:
         self.feature_widths = [expert.network.feature_size for expert in experts]
         self.feature_size = max(self.feature_widths)
 
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """For each game the SHA-256 of its expert's weights, which never change."""
+        return {
+            expert.game: tensors_digest(_on_host(expert.network), {"actions": expert.actions})
+            for expert in self._experts
+        }
+
     @torch.no_grad()
     def label(self, frames: Frames, game_index: GameIndex) -> tuple[Tensor, Tensor]:
         """Q-values [N, 18] and features [N, D], narrower experts' padded with zeros."""
@@ -229,6 +238,10 @@ class ExpertsPolicy:
         """epsilon-greedy actions in ALE's numbers, int64 [N]."""
         greedy: Actions = self.outputs(frames, game_index).argmax(dim=1).cpu().numpy()
         return mix_random(greedy, self._masks[game_index], epsilon, rng)
+
+
+def _on_host(network: AtariNetwork) -> dict[str, Tensor]:
+    return {name: tensor.cpu() for name, tensor in network.state_dict().items()}
 
 
 def experts_policy(

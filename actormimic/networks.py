@@ -2,7 +2,7 @@
 
 Every network maps frames ``uint8 [B, 4, 84, 84]`` to ``[B, 18]`` outputs in ALE's action numbers
 and ``[B, D]`` features, the activations of the layer before the output (section 3.2). Weights and
-biases start as in Torch7 and PyTorch alike: uniform within 1/sqrt(fan_in).
+biases start as in Torch7 and PyTorch alike, uniform within 1/sqrt(fan_in), unless told otherwise.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ class AtariNetwork(nn.Module):
     """One network for one or several games. Frames laid out channels-last are taken as they are.
 
     Args:
-        settings: Size, first padding, and whether only a game's valid actions have output units.
+        settings: Size, first padding, whether only a game's valid actions have output units, and
+            the distribution of the first weights.
         action_sets: For each game its valid actions in ALE's numbers.
         heads: ``shared``: one hidden part and output for all games (AMN, MDQN, expert);
             ``separate``: only the convolutions are shared (MCDQN, appendix C).
@@ -84,6 +85,7 @@ class AtariNetwork(nn.Module):
         for number, (filters, kernel, stride) in enumerate(architecture.convolutions, 1):
             padding = settings.conv1_padding if number == 1 else 0
             layer = nn.Conv2d(channels, filters, kernel, stride, padding)
+            _initialize(layer, settings.initialization)
             layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last)
             self.convolutions[f"conv{number}"] = layer
             channels, side = filters, (side + 2 * padding - kernel) // stride + 1
@@ -95,7 +97,8 @@ class AtariNetwork(nn.Module):
             width = channels * side * side
             stack = nn.ModuleDict()
             for number, units in enumerate(architecture.hidden, 1):
-                stack[f"fc{number}"] = nn.Linear(width, units)
+                stack[f"fc{number}"] = hidden = nn.Linear(width, units)
+                _initialize(hidden, settings.initialization)
                 width = units
             self.hidden.append(stack)
             units = len(action_sets[part]) if valid_only else NUM_ACTIONS
@@ -169,6 +172,16 @@ class AtariNetwork(nn.Module):
             return values
         scattered = values.new_zeros(len(values), NUM_ACTIONS)
         return scattered.index_copy(1, self.get_buffer(f"_columns{part}"), values)
+
+
+def _initialize(layer: nn.Conv2d | nn.Linear, initialization: str) -> None:
+    """First weights of a layer before a rectifier; the output layer keeps PyTorch's."""
+    if initialization == "he":
+        # Activations keep their size from layer to layer; PyTorch's bound, smaller by a factor of
+        # sqrt(6), shrinks them.
+        assert layer.bias is not None
+        nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
+        nn.init.zeros_(layer.bias)
 
 
 def seeded_network(

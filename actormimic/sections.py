@@ -110,6 +110,9 @@ class NetworkSettings(Section):
     """Zero padding of the first convolution; the authors' code has 1."""
     outputs: Literal["valid", "all"] = "all"
     """Output units: the game's ``valid`` actions only, or ``all`` 18 with a mask."""
+    initialization: Literal["torch", "he"] = "torch"
+    """First weights: ``torch``: uniform within 1/sqrt(fan_in), as in the paper's code; ``he``:
+    within sqrt(6/fan_in) before each rectifier, biases 0 (He et al. 2015), which learns sooner."""
 
 
 class OptimizerSettings(Section):

@@ -70,6 +70,9 @@ class Learner(Protocol):
     def after_steps(self, agent_steps: int, before: int, updates: int, updates_before: int) -> None:
         """Called once per step of the pool with both counts, now and before."""
 
+    def teachers(self) -> dict[str, str]:
+        """Per game a digest of the network whose labels lie in its ring; empty without labels."""
+
     def modules(self) -> dict[str, nn.Module]:
         """What a checkpoint keeps, by name; ``network`` is the one that is trained to play."""
 
@@ -249,6 +252,7 @@ class Training:
             "begins": self._begins.tolist(),
             "cut": self._cut.tolist(),
             "log": dict(log_state),
+            "teachers": self.learner.teachers(),
             "stopping": None if stopping is None else stopping.state(),
         }
         files: dict[str, Callable[[Path], Any]] = {
@@ -265,8 +269,8 @@ class Training:
         """Go on exactly where ``checkpoint`` was written.
 
         Raises:
-            ValueError: an older checkpoint, whose rings went when a newer one was written, or one
-                whose rings are damaged.
+            ValueError: an older checkpoint, whose rings went when a newer one was written, one
+                whose rings are damaged, or one whose rings hold other experts' labels.
         """
         tensors, values = checkpoint.tensors, checkpoint.values
         for game in self.settings.games:
@@ -276,6 +280,13 @@ class Training:
                     f"it), so the run cannot go on from it exactly; begin anew in another folder, "
                     f"or remove {checkpoint.folder.parent}"
                 )
+        kept, teachers = values.get("teachers", {}), self.learner.teachers()
+        if changed := [game for game in kept if kept[game] != teachers.get(game)]:
+            raise ValueError(
+                f"the experts of {', '.join(changed)} are not those whose labels are in checkpoint "
+                f"{checkpoint.folder}: trained on or replaced since; bring the earlier weights "
+                "back, or begin anew in another folder"
+            )
         for name, module in self.learner.modules().items():
             prefix = f"{name}/"
             module.load_state_dict(

@@ -113,6 +113,7 @@ PUBLISHED_DQN = {
     "network.size": "small",
     "network.outputs": "valid",
     "network.conv1_padding": 0,
+    "network.initialization": "torch",
     "environment.frame_skip": 4,
     "environment.pooling": "exact",
     "environment.maxpool_rgb": False,

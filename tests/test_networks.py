@@ -51,6 +51,23 @@ def test_initial_weights_lie_within_one_over_root_fan_in():
         assert layer.bias.abs().max() <= bound
 
 
+@pytest.mark.parametrize("heads", ["shared", "separate"])
+def test_he_s_initial_weights_keep_the_size_of_activations(heads):
+    settings = NetworkSettings(initialization="he")
+    network = seeded_network(settings, [PONG, BREAKOUT], 0, heads=heads)
+    hidden = [stack["fc1"] for stack in network.hidden]
+    for layer in [*network.convolutions.values(), *hidden]:
+        bound = (6 / layer.weight[0].numel()) ** 0.5
+        assert 0.95 * bound < layer.weight.abs().max() <= bound
+        assert not layer.bias.any()
+    for layer in network.output:
+        assert layer.weight.abs().max() <= layer.in_features**-0.5
+    x = torch.randn(256, hidden[0].in_features).relu()
+    # The second moment, over outputs of which the rectifier drops half.
+    after = hidden[0](x).detach().relu().square().mean().item()
+    assert after == pytest.approx(x.square().mean().item(), rel=0.15)
+
+
 def test_conv1_padding_changes_outputs_not_sizes():
     plain = seeded_network(NetworkSettings(), [PONG], 0)
     padded = seeded_network(NetworkSettings(conv1_padding=1), [PONG], 0)

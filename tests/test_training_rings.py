@@ -112,3 +112,18 @@ def test_a_damaged_ring_is_refused_by_the_checksum_of_its_own(tmp_path: Path):
     later = settings(training={"agent_steps": 120})
     with pytest.raises(ValueError, match=r"checkpoint .* is damaged: '.*ring-breakout.bin' is dam"):
         run_training(later, make_learner(later), tmp_path)
+
+
+def test_labels_of_an_expert_that_has_changed_since_are_refused(tmp_path: Path):
+    run = settings("actor_mimic")
+    run_training(run, make_learner(run), tmp_path)
+    longer = settings("actor_mimic", training={"agent_steps": 90})
+    learner = make_learner(longer)
+    parameter = next(learner.experts._experts[1].network.parameters())
+    parameter.data[0] += 1e-3
+    before = weights(learner)
+    message = f"the experts of {longer.games[1]} are not those whose labels are in checkpoint"
+    with pytest.raises(ValueError, match=message):
+        run_training(longer, learner, tmp_path)
+    assert weights(learner) == before, "nothing is loaded"
+    run_training(longer, make_learner(longer), tmp_path)

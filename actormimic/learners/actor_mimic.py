@@ -179,6 +179,10 @@ class ActorMimicLearner:
     def after_steps(self, agent_steps: int, before: int, updates: int, updates_before: int) -> None:
         """Imitation has no target network to copy."""
 
+    def teachers(self) -> dict[str, str]:
+        """The experts' digests; their labels lie in the rings and are not computed again."""
+        return self.experts.digests
+
     def modules(self) -> dict[str, nn.Module]:
         """What a checkpoint keeps, by name."""
         kept: dict[str, nn.Module] = {"network": self.network}

@@ -138,6 +138,10 @@ class DqnLearner:
         if now // period > then // period:
             self.target.load_state_dict(self.network.state_dict())
 
+    def teachers(self) -> dict[str, str]:
+        """None: rewards teach."""
+        return {}
+
     def modules(self) -> dict[str, torch.nn.Module]:
         """What a checkpoint keeps, by name."""
         return {"network": self.network, "target": self.target}
