@@ -273,6 +273,14 @@ class CheckpointStore:
         complete = self._complete()
         return int(complete[-1].name.rpartition("-")[2]) if complete else 0
 
+    def newest_values(self) -> dict[str, Any]:
+        """The values of the newest complete checkpoint, unchecked; empty: none, or unreadable."""
+        try:
+            read = json.loads((self._complete()[-1] / _VALUES).read_text(encoding="utf-8"))
+        except (OSError, ValueError, IndexError):
+            return {}
+        return read if isinstance(read, dict) else {}
+
     def _complete(self) -> list[Path]:
         if not self.folder.is_dir():
             return []
@@ -350,10 +358,11 @@ def _on_host(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def tensors_digest(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> str:
-    """SHA-256 over ``about`` and each tensor's name, dtype, shape and bytes, in name order."""
+    """SHA-256 over ``about`` and each tensor's name, dtype, shape and bytes, in name order; the
+    same wherever the tensors lie."""
     digest = hashlib.sha256(_canonical(about))
     for name in sorted(tensors):
-        tensor = tensors[name].contiguous()
+        tensor = tensors[name].detach().cpu().contiguous()
         digest.update(_canonical([name, str(tensor.dtype), list(tensor.shape)]))
         if tensor.numel():
             digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)

@@ -211,6 +211,9 @@ class TransferRun(OneGameSettings):
                 )
         if self.source == "random":
             refuse_idle(self, "reinitialize", "source is 'random'")
+        elif not self.reinitialize:
+            why = "each layer that it is for is the source's"
+            refuse_idle(self.network, "initialization", why, "network.")
         return self
 
 

@@ -207,6 +207,9 @@ def settings_digest(settings: RunSettings, but: tuple[str, ...] = ()) -> str:
     """
     values = flat_values(plain_values(settings))
     told = {k: v for k, v in values.items() if k not in FREE and k.partition(".")[0] not in but}
+    # Folders were named before there was this setting; its default is what they hold.
+    if told.get("network.initialization") == "torch":
+        del told["network.initialization"]
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:8]
 
 

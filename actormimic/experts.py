@@ -202,7 +202,7 @@ class ExpertsPolicy:
     def digests(self) -> dict[str, str]:
         """For each game the SHA-256 of its expert's weights, which never change."""
         return {
-            expert.game: tensors_digest(_on_host(expert.network), {"actions": expert.actions})
+            expert.game: tensors_digest(expert.network.state_dict(), {"actions": expert.actions})
             for expert in self._experts
         }
 
@@ -238,10 +238,6 @@ class ExpertsPolicy:
         """epsilon-greedy actions in ALE's numbers, int64 [N]."""
         greedy: Actions = self.outputs(frames, game_index).argmax(dim=1).cpu().numpy()
         return mix_random(greedy, self._masks[game_index], epsilon, rng)
-
-
-def _on_host(network: AtariNetwork) -> dict[str, Tensor]:
-    return {name: tensor.cpu() for name, tensor in network.state_dict().items()}
 
 
 def experts_policy(

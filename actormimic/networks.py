@@ -110,7 +110,7 @@ class AtariNetwork(nn.Module):
 
     def description(self) -> dict[str, Any]:
         """What :func:`described_network` builds it from again."""
-        return {**self.settings.model_dump(), "heads": self.heads}
+        return {**self.settings.model_dump(exclude={"initialization"}), "heads": self.heads}
 
     def forward(
         self, frames: Tensor, game_index: Tensor | None = None, *, by_game: bool = False

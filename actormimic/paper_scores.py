@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from actormimic.aggregates import Pooled, pooled
+from actormimic.config_files import check_settings, plain_values
 from actormimic.config_yaml import flat_values, read_config
 from actormimic.published import EXPERT_AGENT_STEPS, INITIALIZATIONS
 from actormimic.records import EpochScore, Group, Run
@@ -143,7 +145,7 @@ def alike(group: Group) -> list[Group]:
 
 def _settings_by_kind(run: Run, others: Sequence[Run]) -> list[tuple[tuple[str, ...], str]]:
     """What must agree with other runs, each with whom: (kind and perhaps game, settings)."""
-    flat = flat_values(run.config)
+    flat = _resolved(run.config)
     kept = {
         key: value
         for key, value in flat.items()
@@ -155,6 +157,14 @@ def _settings_by_kind(run: Run, others: Sequence[Run]) -> list[tuple[tuple[str, 
         columns = [flat.get(key) for key in ("training.agent_steps", _EVERY)]
         slots.append((("transfer", *run.games), str(columns)))
     return slots if name else []
+
+
+def _resolved(config: dict[str, Any]) -> dict[str, Any]:
+    """With the defaults of settings that the run's version had not, where this one reads it."""
+    try:
+        return flat_values(plain_values(check_settings(config)))
+    except ValueError:
+        return flat_values(config)
 
 
 def by_kind(group: Group) -> dict[str, list[Run]]:

@@ -102,7 +102,7 @@ NETWORK_LAYERS = {
 
 
 class NetworkSettings(Section):
-    """Architecture of a network (section 5, appendices C and D)."""
+    """Architecture of a network (section 5, appendices C and D) and its first weights."""
 
     size: Literal["small", "large", "nips2013"] = "small"
     """``small``: Mnih et al. 2015; ``large``: appendix D; ``nips2013``: Mnih et al. 2013."""
@@ -112,7 +112,7 @@ class NetworkSettings(Section):
     """Output units: the game's ``valid`` actions only, or ``all`` 18 with a mask."""
     initialization: Literal["torch", "he"] = "torch"
     """First weights: ``torch``: uniform within 1/sqrt(fan_in), as in the paper's code; ``he``:
-    within sqrt(6/fan_in) before each rectifier, biases 0 (He et al. 2015), which learns sooner."""
+    within sqrt(6/fan_in) before each rectifier, biases 0 (He et al. 2015)."""
 
 
 class OptimizerSettings(Section):

@@ -77,6 +77,23 @@ class Learner(Protocol):
         """What a checkpoint keeps, by name; ``network`` is the one that is trained to play."""
 
 
+def check_teachers(
+    checkpoints: Path, values: Mapping[str, Any], teachers: Mapping[str, str]
+) -> None:
+    """Refuse to go on from a checkpoint's ``values`` with others than its rings' ``teachers``.
+
+    Raises:
+        ValueError: a teacher's digest is another one.
+    """
+    kept = values.get("teachers", {})
+    if changed := [game for game in teachers if kept.get(game, teachers[game]) != teachers[game]]:
+        raise ValueError(
+            f"the experts of {', '.join(changed)} are not those whose labels are in {checkpoints}: "
+            "trained on or replaced since; bring the earlier weights back, or begin anew in "
+            "another folder"
+        )
+
+
 def epsilon_at(settings: ExplorationSettings, agent_steps: int, learn_start: int) -> float:
     """epsilon after ``agent_steps`` per game: linear from ``learn_start`` on."""
     if agent_steps < learn_start:
@@ -280,13 +297,7 @@ class Training:
                     f"it), so the run cannot go on from it exactly; begin anew in another folder, "
                     f"or remove {checkpoint.folder.parent}"
                 )
-        kept, teachers = values.get("teachers", {}), self.learner.teachers()
-        if changed := [game for game in kept if kept[game] != teachers.get(game)]:
-            raise ValueError(
-                f"the experts of {', '.join(changed)} are not those whose labels are in checkpoint "
-                f"{checkpoint.folder}: trained on or replaced since; bring the earlier weights "
-                "back, or begin anew in another folder"
-            )
+        check_teachers(checkpoint.folder.parent, values, self.learner.teachers())
         for name, module in self.learner.modules().items():
             prefix = f"{name}/"
             module.load_state_dict(

@@ -180,6 +180,11 @@ def test_the_published_dqn_in_every_number(preset, expected):
         ("actor_mimic", {"early_stopping": {"min_improvement": 1.0}}, "min_improvement is 1.0, wh"),
         ("actor_mimic", {"network": {"outputs": "valid"}}, "outputs is 'valid' for 2 games with o"),
         ("multitask_dqn", {"network": {"outputs": "valid"}}, "outputs is 'valid' for 2 games wit"),
+        (
+            "transfer",
+            {"source": "runs/amn", "network": {"initialization": "he"}},
+            "network.initialization is 'he', which changes nothing",
+        ),
     ],
 )
 def test_settings_that_would_change_nothing_are_refused(task, values, message):

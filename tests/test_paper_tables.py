@@ -74,6 +74,17 @@ def test_networks_are_averaged_over_seeds_and_never_over_settings(tmp_path):
     assert [float(mean.split()[0]) for mean in means] == [11.0, 2.0]
 
 
+def test_a_setting_that_a_run_s_version_had_not_counts_as_its_default(tmp_path):
+    def student(label, **config):
+        length = {"agent_steps": 200, "learn_start": 100}
+        return made(tmp_path, "actor_mimic", "pong", [1.0], label, training=length, **config)
+
+    earlier = student("earlier")
+    later = student("later", network={"initialization": "torch"})
+    assert len(alike(group(earlier, later))) == 1
+    assert len(alike(group(earlier, student("other", network={"initialization": "he"})))) == 2
+
+
 @pytest.mark.parametrize(
     "change", [{"agent_steps": 400}, {"evaluation": {"every_agent_steps": 20}}]
 )

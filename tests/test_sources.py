@@ -154,3 +154,40 @@ def test_wrong_sources_of_stages_make_no_folder(capfd, tmp_path: Path, stage, me
     assert main([str(tmp_path / "p.yaml")]) == 2
     assert message in capfd.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["p.yaml", "source.safetensors"]
+
+
+def test_a_run_does_not_go_on_with_another_expert(capfd, tmp_path: Path):
+    """What a complete run has is kept: with the earlier expert it could still go on."""
+    teacher = tmp_path / "pong.safetensors"
+
+    def run(seed: int, agent_steps: int) -> int:
+        actions = minimal_actions("pong")
+        network = seeded_network(NetworkSettings(size="nips2013"), [actions], seed)
+        header = WeightsHeader("dqn", ("pong",), (actions,), network.description(), {}, 48)
+        save_weights(teacher, network.state_dict(), header)
+        sizes = {
+            "training.agent_steps": agent_steps,
+            "training.learn_start": 16,
+            "replay.capacity": 400,
+            "evaluation.agent_steps": 12,
+            "environment.max_emulator_frames": 400,
+            "optimizer.learning_rate": 1e-4,
+        }
+        words = [f"{name}={value}" for name, value in sizes.items()]
+        games = ["games=[pong]", f"experts={{pong: {teacher}}}"]
+        return main(["amn.yaml", f"folder={tmp_path / 'run'}", "device=cpu", *games, *words])
+
+    assert run(0, 48) == 0
+    before = {
+        path: path.read_bytes()
+        for path in (tmp_path / "run").rglob("*")
+        if path.suffix in (".yaml", ".json", ".safetensors")
+    }
+    capfd.readouterr()
+    assert run(1, 96) == 2
+    error = capfd.readouterr().err
+    assert "the experts of pong are not those whose labels are in" in error
+    assert error.count("\n") == 1
+    assert all(path.read_bytes() == content for path, content in before.items())
+    assert run(1, 48) == 0, "a complete run is shown again, whoever taught it"
+    assert run(0, 96) == 0

@@ -122,7 +122,7 @@ def test_labels_of_an_expert_that_has_changed_since_are_refused(tmp_path: Path):
     parameter = next(learner.experts._experts[1].network.parameters())
     parameter.data[0] += 1e-3
     before = weights(learner)
-    message = f"the experts of {longer.games[1]} are not those whose labels are in checkpoint"
+    message = f"the experts of {longer.games[1]} are not those whose labels are in "
     with pytest.raises(ValueError, match=message):
         run_training(longer, learner, tmp_path)
     assert weights(learner) == before, "nothing is loaded"
