@@ -69,8 +69,8 @@ def test_he_s_initial_weights_keep_the_size_of_activations(heads):
         assert layer.weight.abs().max() <= layer.in_features**-0.5
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(256, hidden[0].in_features, generator=generator).relu()
-    # The second moment, over outputs of which the rectifier drops half. Over networks of other seeds
-    # the ratio scatters by 4%, since inputs that are nowhere negative are much alike.
+    # The second moment, over outputs of which the rectifier drops half. From seed to seed the ratio
+    # scatters by 4%, since inputs that are nowhere negative are much alike.
     after = hidden[0](x).detach().relu().square().mean().item()
     assert after == pytest.approx(x.square().mean().item(), rel=0.15)
 
