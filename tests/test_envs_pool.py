@@ -1,6 +1,9 @@
 """The pool's batches: asynchronous ones, the caller's buffers, and mistakes by name."""
 
+import contextlib
 import multiprocessing
+import threading
+import time
 from multiprocessing import shared_memory
 from pathlib import Path
 from typing import Any
@@ -39,6 +42,56 @@ def test_asynchronous_results_are_those_of_a_synchronous_pool() -> None:
         np.testing.assert_array_equal(again[row], expected[0][env_id])
     sync.close()
     asynchronous.close()
+
+
+def test_what_is_written_over_a_batch_does_not_lead_the_pool_astray() -> None:
+    """The pool knows whose its results are; env_id is only told to the caller."""
+    pools = [AtariVectorEnv(["breakout", "pong"], 2, full_action_space=True) for _ in range(2)]
+    batches = [env.make_batch() for env in pools]
+    for env, batch in zip(pools, batches, strict=True):
+        env.use_batches([batch])
+        env.reset(seed=0)
+    for _ in range(20):
+        batches[0]["env_id"][:] = [1_000_000, -1]
+        for env in pools:
+            env.send(noops(env))
+        batches[0]["env_id"][:] = [1, 0]
+        for env in pools:
+            env.recv()
+        np.testing.assert_array_equal(batches[0].obs, batches[1].obs)
+    for env in pools:
+        env.close()
+
+
+def test_a_second_thread_is_refused_and_harms_nothing() -> None:
+    slow = {"emulation": "stock", "frameskip": 1000}
+    env, alone = (AtariVectorEnv("pong", 2, **slow) for _ in range(2))
+    for each in (env, alone):
+        each.reset(seed=0)
+    received: list[Any] = []
+
+    def receive() -> None:
+        while not received:
+            with contextlib.suppress(RuntimeError):  # the other thread came first
+                received.append(env.recv())
+
+    refused = 0
+    while refused == 0:  # again, should the step have been through before the calls came
+        for each in (env, alone):
+            each.send(noops(each))
+        received.clear()
+        thread = threading.Thread(target=receive)
+        thread.start()
+        while thread.is_alive():
+            for call in (env.clone_state, lambda: env.use_batches([])):
+                try:
+                    call()
+                except RuntimeError as error:
+                    refused += "in use by another thread: one call at a time" in str(error)
+            time.sleep(0.01)
+        np.testing.assert_array_equal(received[0][0], alone.recv()[0])
+    for each in (env, alone):
+        each.close()
 
 
 @pytest.mark.parametrize("batch_size", [0, 2])

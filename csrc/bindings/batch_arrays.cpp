@@ -15,18 +15,15 @@ namespace actormimic::bindings {
 namespace {
 
 template <typename T>
-py::array_t<T> checked_array(py::handle given, const char* name,
-                             const std::vector<py::ssize_t>& shape) {
+py::array_t<T> checked_array(py::handle given, const char* name, const Shape& shape) {
   if (!py::isinstance<py::array_t<T>>(given))
-    throw py::type_error(detail::join(name, " must be a NumPy array of dtype ",
-                                      std::string(py::str(py::dtype::of<T>())), ", got ",
-                                      py::isinstance<py::array>(given)
-                                          ? text(py::reinterpret_borrow<py::array>(given).dtype())
-                                          : text(py::type::of(given))));
+    throw py::type_error(detail::join(
+        name, " must be a NumPy array of dtype ", text(py::dtype::of<T>()), ", got ",
+        py::isinstance<py::array>(given) ? text(py::reinterpret_borrow<py::array>(given).dtype())
+                                         : text(py::type::of(given))));
   auto array = py::reinterpret_borrow<py::array_t<T>>(given);
-  const std::vector<py::ssize_t> got(array.shape(), array.shape() + array.ndim());
-  require(got == shape, name, " must have shape ", std::string(py::str(py::tuple(py::cast(shape)))),
-          ", got ", std::string(py::str(py::tuple(py::cast(got)))));
+  const Shape got = shape_of(array);
+  require(got == shape, name, " must have shape ", text(shape), ", got ", text(got));
   require(array.flags() & py::array::c_style, name, " must be C-contiguous");
   require(array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_, name, " must be aligned to ",
           sizeof(T), " bytes");
@@ -74,13 +71,12 @@ PyBatch::PyBatch(const BatchShape& shape, const py::dict& given) : shape_(shape)
   }
   if (static_cast<std::size_t>(used) != given.size()) {
     for (const auto& item : given)
-      require(arrays.contains(item.first), "a batch of this pool has no array '",
-              std::string(py::str(item.first)), "'; it has ",
-              std::string(py::str(py::list(arrays))));
+      require(arrays.contains(item.first), "a batch of this pool has no array '", text(item.first),
+              "'; it has ", text(py::list(arrays)));
   }
   batch.obs_bytes =
       static_cast<std::size_t>(array("obs").nbytes() / std::max<py::ssize_t>(shape.rows, 1));
-  require_disjoint({this});
+  if (used > 0) require_disjoint({this});  // new arrays share nothing, and a step makes a batch
 }
 
 void require_disjoint(const std::vector<const PyBatch*>& batches) {
@@ -95,7 +91,7 @@ void require_disjoint(const std::vector<const PyBatch*>& batches) {
     for (const auto& [name, value] : batches[i]->arrays) {
       const auto array = py::reinterpret_borrow<py::array>(value);
       const auto* begin = static_cast<const char*>(array.data());
-      spans.push_back({begin, begin + array.nbytes(), i, std::string(py::str(name))});
+      spans.push_back({begin, begin + array.nbytes(), i, text(name)});
     }
   }
   std::sort(spans.begin(), spans.end(),

@@ -9,6 +9,7 @@
 #include "common/check.hpp"
 #include "ops/distillation_loss.cuh"
 #include "ops/frame_gather.cuh"
+#include "ops/transition_draw.cuh"
 
 namespace actormimic::bindings {
 
@@ -57,5 +58,5 @@ PYBIND11_MODULE(_cuda, m) {
         check("draw_transitions", ops::cuda::draw_transitions(draw, device, as_stream(stream)));
       },
       py::arg("draw"), py::arg("device"), py::arg("stream"), Release(),
-      "See csrc/ops/frame_gather.cuh.");
+      "See csrc/ops/transition_draw.cuh.");
 }

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <memory>
 
+#include "bindings/array_arguments.hpp"
 #include "bindings/batch_arrays.hpp"
 #include "bindings/bindings.hpp"
 #include "common/check.hpp"
@@ -39,6 +40,22 @@ void read_rows(const py::array& array, std::vector<Out>& out) {
     out[i] = element;
   }
 }
+
+// One thread at a time may be in a pool's calls. The GIL does not see to it: they release it while
+// the pool works, and a second thread would then change what the first has lent to the workers.
+class Turn {
+ public:
+  explicit Turn(bool& taken) : taken_(taken) {
+    ensure(!taken, "the pool is in use by another thread: one call at a time");
+    taken_ = true;
+  }
+  ~Turn() { taken_ = false; }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+ private:
+  bool& taken_;  // changed with the GIL held only
+};
 
 class PyPool {
  public:
@@ -74,6 +91,7 @@ class PyPool {
   }
 
   void use_batches(const std::vector<PyBatchRef>& batches) {
+    const Turn turn(taken_);
     std::vector<const PyBatch*> all;
     for (const PyBatchRef& batch : batches) {
       if (batch == nullptr) throw py::type_error("use_batches() takes batches, got None");
@@ -87,6 +105,7 @@ class PyPool {
   }
 
   py::tuple reset(const std::vector<int>& env_ids, const std::vector<int>& seeds) {
+    const Turn turn(taken_);
     require(env_ids.size() == seeds.size(), "env_ids and seeds must have the same size, got ",
             env_ids.size(), " and ", seeds.size());
     const bool full = env_ids.size() == static_cast<std::size_t>(pool_->num_envs());
@@ -101,6 +120,7 @@ class PyPool {
   }
 
   void send(const py::array& actions, const py::object& strengths, const PyBatchRef& out) {
+    const Turn turn(taken_);
     read_actions(actions);
     read_strengths(strengths);
     if (out != nullptr) {
@@ -121,9 +141,13 @@ class PyPool {
     lend(false);
   }
 
-  py::tuple recv() { return receive()->step_result(); }
+  py::tuple recv() {
+    const Turn turn(taken_);
+    return receive()->step_result();
+  }
 
   py::bytes clone_state() {
+    const Turn turn(taken_);
     wait_idle();
     std::string state;
     {
@@ -134,6 +158,7 @@ class PyPool {
   }
 
   void restore_state(const py::bytes& state) {
+    const Turn turn(taken_);
     const std::string_view bytes = state;
     wait_idle();
     {
@@ -151,6 +176,7 @@ class PyPool {
   std::vector<int> minimal_actions(int env) const { return pool_->minimal_actions(env); }
   int action_count(int env) const { return pool_->action_count(env); }
   Emulation emulation(int env) {
+    const Turn turn(taken_);
     wait_idle();
     return pool_->emulation(env);
   }
@@ -170,10 +196,10 @@ class PyPool {
     const bool wide = py::isinstance<py::array_t<std::int64_t>>(actions);
     if (!wide && !py::isinstance<py::array_t<std::int32_t>>(actions))
       throw py::type_error(detail::join("actions must be an array of dtype int32 or int64, got ",
-                                        std::string(py::str(actions.dtype()))));
+                                        text(actions.dtype())));
     const bool fits = actions.ndim() == 1 && actions.shape(0) == shape_.rows;
     require(fits, "actions must have shape (", shape_.rows, ",), got ",
-            std::string(py::str(actions.attr("shape"))));
+            text(actions.attr("shape")));
     actions_.resize(static_cast<std::size_t>(shape_.rows));
     if (wide) {
       read_rows<std::int64_t>(actions, actions_);
@@ -187,11 +213,11 @@ class PyPool {
     if (given.is_none()) return;
     if (!py::isinstance<py::array_t<float>>(given))
       throw py::type_error(detail::join("strengths must be an array of dtype float32, got ",
-                                        std::string(py::str(py::type::of(given)))));
+                                        text(py::type::of(given))));
     const auto strengths = py::reinterpret_borrow<py::array>(given);
     const bool fits = strengths.ndim() == 1 && strengths.shape(0) == shape_.rows;
     require(fits, "strengths must have shape (", shape_.rows, ",), got ",
-            std::string(py::str(strengths.attr("shape"))));
+            text(strengths.attr("shape")));
     strengths_.resize(static_cast<std::size_t>(shape_.rows));
     read_rows<float>(strengths, strengths_);
   }
@@ -238,11 +264,12 @@ class PyPool {
 
   std::unique_ptr<Pool> pool_;
   BatchShape shape_;
+  bool taken_ = false;                  // a thread is in one of the calls
   std::size_t in_flight_ = 1;           // batches that hold one result of every environment
   std::vector<PyBatchRef> registered_;  // use_batches()
   std::vector<PyBatchRef> lent_;        // with the pool, in its order
   std::vector<PyBatchRef> held_;        // with the caller until the next send()
-  // Kept between calls, so that a step allocates nothing.
+  // Kept between calls, so that a step whose batch the caller brings allocates no memory for rows.
   std::vector<PyBatchRef> offered_;
   std::vector<Batch> given_;
   std::vector<std::int64_t> actions_;

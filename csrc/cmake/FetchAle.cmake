@@ -51,6 +51,9 @@ endif()
 # The rules of a hundred games are as many small files behind the same headers; a few together
 # compile in a quarter of the time. The emulator's own files stay apart: one of them may be replaced.
 get_target_property(ale_files ale SOURCES)
+# emulator/phosphor_blend.cpp takes its place.
+list(FILTER ale_files EXCLUDE REGEX "environment/phosphor_blend.cpp$")
+set_target_properties(ale PROPERTIES SOURCES "${ale_files}")
 foreach(file IN LISTS ale_files)
   if(NOT file MATCHES "games/supported/")
     set_source_files_properties("${file}" TARGET_DIRECTORY ale PROPERTIES

@@ -1,7 +1,7 @@
-// ALE's PhosphorBlend without its tables. ALE fills them, a megabyte and nine tenths of the time,
-// whenever a console is switched on, for a blend of frames that only its setting color_averaging
-// uses. This object file holds a function that the console calls, so the linker takes it before it
-// reaches ALE's library, and never needs ALE's own definition.
+// ALE's PhosphorBlend without its tables, in place of ALE's own file, which the build leaves out.
+// ALE fills them, a megabyte and nine tenths of the time, whenever a console is switched on, for a
+// blend of frames that only its setting color_averaging uses. The console calls a function of this
+// file, so that a linker has it before it comes to ALE's library.
 #include "ale/environment/phosphor_blend.hpp"
 
 #include <stdexcept>

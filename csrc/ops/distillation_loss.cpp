@@ -37,6 +37,9 @@ Kernel* kernel_of(InstructionSet instruction_set) {
 
 void check_matrix(const char* name, const Input& input, std::int64_t elements, bool float64) {
   require(input.data || elements == 0, name, " has no memory");
+  const int type = static_cast<int>(input.type);
+  require(0 <= type && type <= static_cast<int>(ElementType::kFloat64), name, " has element type ",
+          type, "; allowed: 0 to 3");
   require((input.type == ElementType::kFloat64) == float64, name,
           " disagrees with logits about float64; allowed: every matrix or none");
 }

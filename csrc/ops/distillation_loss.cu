@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "common/check.hpp"
-#include "ops/device_guard.cuh"
 #include "ops/distillation_loss_kernel.cuh"
+#include "ops/launch.cuh"
 
 namespace actormimic::ops::cuda {
 
@@ -59,13 +59,10 @@ cudaError_t launch(const DistillationSettings& settings, const DistillationBatch
                          reinterpret_cast<std::uintptr_t>(batch.expert_features.data) |
                          reinterpret_cast<std::uintptr_t>(batch.features_gradient);
   const RowFactors<T> factors(settings, batch.rows);
-  if (addresses % 16 == 0 && batch.features % kSize == 0)
-    distillation_kernel<T, Predicted, Expert, kSize>
-        <<<blocks, kThreads, 0, stream>>>(batch, settings.objective, factors, workspace);
-  else
-    distillation_kernel<T, Predicted, Expert, 1>
-        <<<blocks, kThreads, 0, stream>>>(batch, settings.objective, factors, workspace);
-  return cudaGetLastError();
+  const bool packs = addresses % 16 == 0 && batch.features % kSize == 0;
+  return enqueue(packs ? distillation_kernel<T, Predicted, Expert, kSize>
+                       : distillation_kernel<T, Predicted, Expert, 1>,
+                 blocks, kThreads, stream, batch, settings.objective, factors, workspace);
 }
 
 template <typename Predicted>
@@ -100,13 +97,16 @@ cudaError_t launch_for_types(const DistillationSettings& settings, const Distill
 cudaError_t distillation_loss(const DistillationSettings& settings, const DistillationBatch& batch,
                               int device, cudaStream_t stream) {
   check_call(settings, batch);
+  require(stream != cudaStreamPerThread,
+          "stream is cudaStreamPerThread, another stream in each thread under one handle; allowed: "
+          "a stream of its own");
   const DeviceGuard guard(device);
   if (guard.error() != cudaSuccess) return guard.error();
-  require_memory_of(device, "total", batch.total);
+  cudaError_t error = require_memory_of(device, "total", batch.total);
+  if (error != cudaSuccess) return error;
 
   int multiprocessors = 0;
-  cudaError_t error =
-      cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device);
+  error = cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device);
   if (error != cudaSuccess) return error;
   // One row per warp, as far as the device runs them at once; an empty batch has losses to write.
   const std::int64_t wanted = (batch.rows + kWarps - 1) / kWarps;

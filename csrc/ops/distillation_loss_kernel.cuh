@@ -5,8 +5,9 @@
 // The launcher is in distillation_loss.cu; this file has no host code, so that the tests can run it
 // on the CPU, thread by thread.
 //
-// Deterministic: every sum has a fixed order for a given number of rows and multiprocessors. Blocks
-// leave their sums in a workspace, and whichever block finishes last adds them up by block number.
+// Deterministic: every sum has a fixed order for given sizes, multiprocessors and alignment
+// (whether the features can be read 16 bytes at a time). Blocks leave their sums in a workspace,
+// and whichever block finishes last adds them up by block number.
 #pragma once
 
 #include <cstdint>

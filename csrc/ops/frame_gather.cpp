@@ -37,6 +37,7 @@ void FrameGather::check() const {
   require_range<std::int64_t>("stacks", stacks, 0, kMaxStacks);
   require(pixels > 0 && pixels % 8 == 0, "a frame has ", pixels,
           " pixels; allowed: positive multiples of 8");
+  require_range("type", static_cast<int>(type), 0, static_cast<int>(ElementType::kFloat64));
   require(type != ElementType::kFloat64, "type is float64; allowed: float32, bfloat16, float16");
   require(stacks == 0 || (index && out), "index and out need memory");
   require(frame_count == 0 || frames, "frames has no memory");

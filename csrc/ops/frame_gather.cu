@@ -1,8 +1,7 @@
 #include "ops/frame_gather.cuh"
 
-#include "ops/device_guard.cuh"
 #include "ops/frame_gather_kernel.cuh"
-#include "ops/transition_draw_kernel.cuh"
+#include "ops/launch.cuh"
 
 namespace actormimic::ops::cuda {
 
@@ -11,11 +10,9 @@ namespace {
 template <typename Element>
 cudaError_t launch(const FrameGather& gather, cudaStream_t stream) {
   const unsigned stacks = static_cast<unsigned>(gather.stacks);
-  if (gather.channels_last)
-    gather_channels_last_kernel<Element><<<stacks, kGatherThreads, 0, stream>>>(gather);
-  else
-    gather_kernel<Element><<<stacks * kStack, kGatherThreads, 0, stream>>>(gather);
-  return cudaGetLastError();
+  return gather.channels_last
+             ? enqueue(gather_channels_last_kernel<Element>, stacks, kGatherThreads, stream, gather)
+             : enqueue(gather_kernel<Element>, stacks * kStack, kGatherThreads, stream, gather);
 }
 
 }  // namespace
@@ -25,7 +22,10 @@ cudaError_t gather_frames(const FrameGather& gather, int device, cudaStream_t st
   if (gather.stacks == 0) return cudaSuccess;
   const DeviceGuard guard(device);
   if (guard.error() != cudaSuccess) return guard.error();
-  if (gather.frame_count > 0) require_memory_of(device, "frames", gather.frames);
+  if (gather.frame_count > 0) {
+    const cudaError_t error = require_memory_of(device, "frames", gather.frames);
+    if (error != cudaSuccess) return error;
+  }
   switch (gather.type) {
     case ElementType::kBFloat16:
       return launch<BFloat16>(gather, stream);
@@ -34,15 +34,6 @@ cudaError_t gather_frames(const FrameGather& gather, int device, cudaStream_t st
     default:
       return launch<float>(gather, stream);
   }
-}
-
-cudaError_t draw_transitions(const TransitionDraw& draw, int device, cudaStream_t stream) {
-  draw.check();
-  const DeviceGuard guard(device);
-  if (guard.error() != cudaSuccess) return guard.error();
-  require_memory_of(device, "counter", draw.counter);
-  transition_kernel<<<1, kDrawThreads, 0, stream>>>(draw);
-  return cudaGetLastError();
 }
 
 }  // namespace actormimic::ops::cuda

@@ -129,12 +129,17 @@ void Pool::Impl::deliver(int env) {
     if (--running == 0) changed.notify_all();
     return;
   }
-  const BatchLine::Row row = line.take_row(ordered ? env : -1);
+  const BatchLine::Row row = line.take_row(env, ordered);
   lock.unlock();
   envs[env]->write(env, row.slot);
   lock.lock();
   const bool complete = line.done(row.ticket);
   if (--running == 0 || complete) changed.notify_all();
+}
+
+void Pool::Impl::check_batches(const Batch* given, std::size_t count, std::size_t room) const {
+  ensure(count <= room, "more batches than fit");
+  for (std::size_t i = 0; i < count; ++i) given[i].check(envs[0]->obs_bytes());
 }
 
 // Adds batches to the line, and to `tasks` the delivery of results that had found no row.
@@ -270,7 +275,7 @@ void Pool::reset(const int* env_ids, const int* seeds, std::size_t count, const 
   p.check_reset(env_ids, count);
   const bool full = count == static_cast<std::size_t>(p.num_envs);
   p.require_idle("reset()");
-  ensure(given_count <= (full ? p.line.capacity() : p.line.room()), "more batches than fit");
+  p.check_batches(given, given_count, full ? p.line.capacity() : p.line.room());
   if (full) {
     p.error.clear();
     p.waiting.clear();
@@ -311,7 +316,7 @@ void Pool::send(const std::int64_t* actions, const float* strengths, std::size_t
           " actions, got ", count);
   for (std::size_t i = 0; i < count; ++i)
     p.check_action(p.received[i], actions[i], strengths == nullptr ? 1.0f : strengths[i]);
-  ensure(given_count <= p.line.room(), "more batches than fit");
+  p.check_batches(given, given_count, p.line.room());
   p.tasks.clear();
   p.take_batches(given, given_count);
   for (std::size_t i = 0; i < count; ++i) {
@@ -332,8 +337,7 @@ bool Pool::recv(std::chrono::milliseconds timeout, Batch& batch) {
   const auto ready = [&] { return p.line.front_complete() || p.closed || !p.error.empty(); };
   if (!p.changed.wait_for(lock, timeout, ready)) return false;
   p.require_working();
-  batch = p.line.pop();
-  std::copy(batch.first.env_id, batch.first.env_id + p.batch_size, p.received.begin());
+  batch = p.line.pop(p.received.data());
   p.outstanding -= p.batch_size;
   p.answerable = true;
   return true;
@@ -349,7 +353,7 @@ void Pool::add_batches(const Batch* given, std::size_t count) {
   Impl& p = open();
   std::unique_lock<std::mutex> lock(p.mutex);
   p.require_working();
-  ensure(count <= p.line.room(), "more batches than fit");
+  p.check_batches(given, count, p.line.room());
   p.tasks.clear();
   p.take_batches(given, count);
   p.start_tasks(lock, 0);

@@ -58,17 +58,17 @@ class Pool {
   // results of all. Needs wait_idle() before it. A full reset throws results away that were not
   // received, and with them all batches that the pool had. The batches of `given` belong to the
   // pool until recv() returns them. Throws, with nothing changed, std::out_of_range or
-  // std::invalid_argument for ids out of range or twice, and std::invalid_argument or
-  // std::runtime_error where a partial reset cannot be.
+  // std::invalid_argument for ids out of range or twice and for batches that Batch::check()
+  // refuses, and std::invalid_argument or std::runtime_error where a partial reset cannot be.
   void reset(const int* env_ids, const int* seeds, std::size_t count, const Batch* given,
              std::size_t given_count);
 
   // Starts a step of each environment of the batch that recv() returned last: row i takes
   // actions[i], an index into its action set, with strengths[i] from 0 to 1 (null: 1). The batches
   // of `given` belong to the pool until recv() returns them. Never blocks or allocates. Throws,
-  // before anything moves, std::invalid_argument for a count other than batch_size or an action or
-  // strength out of range, and std::runtime_error without a batch to answer or with more batches
-  // than fit.
+  // before anything moves, std::invalid_argument for a count other than batch_size, an action or
+  // strength out of range and batches that Batch::check() refuses, and std::runtime_error without a
+  // batch to answer or with more batches than fit.
   void send(const std::int64_t* actions, const float* strengths, std::size_t count,
             const Batch* given, std::size_t given_count);
 
@@ -90,7 +90,8 @@ class Pool {
 
   // Results that recv() has not returned yet.
   int outstanding() const;
-  // Batches for them. Throws std::runtime_error where they do not fit.
+  // Batches for them. Throws std::runtime_error where they do not fit and std::invalid_argument
+  // where Batch::check() refuses one.
   void add_batches(const Batch* given, std::size_t count);
 
   // Tells the workers to stop, which they do after at most one step each, and waits at most

@@ -48,6 +48,7 @@ struct Pool::Impl {
   // These expect `mutex` to be held.
   void check_action(int env, std::int64_t action, float strength) const;
   void check_reset(const int* env_ids, std::size_t count) const;
+  void check_batches(const Batch* given, std::size_t count, std::size_t room) const;
   void require_working() const;
   void bring_back(const std::vector<Saved>& before, int last);
   void require_idle(const char* what) const;        // no task under way

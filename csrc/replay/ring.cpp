@@ -82,6 +82,9 @@ void ReplayRing::append(const AppendRows& rows) {
             " lanes; name the lanes to append to some only");
   else
     check_lanes(rows.lanes, rows.count, shape_.lanes);
+  require(rows.count == 0 || (rows.frames != nullptr && rows.actions != nullptr &&
+                              rows.rewards != nullptr && rows.terminals != nullptr),
+          "append got no frames, actions, rewards or terminals");
   for (std::size_t e = 0; e < extras_.size(); ++e)
     require(rows.extras[e] != nullptr, "append got no rows for extra '", shape_.extras[e].name,
             "'");

@@ -82,9 +82,9 @@ class ReplayRing {
   void append(const AppendRows& rows);
 
   // Draws `batch` rows uniformly from the valid rows of the lanes asked for and writes the fields
-  // asked for. Allocates nothing from the second call of a thread on, unless the batch grows. The
-  // same request on the same content gives the same rows. std::invalid_argument if
-  // there is no valid row; std::runtime_error if writers overtake every one of many attempts.
+  // asked for. Allocates nothing from a thread's second call of the same size on the same ring on.
+  // The same request on the same content gives the same rows. std::invalid_argument if there is no
+  // valid row; std::runtime_error if writers overtake every one of many attempts.
   void sample(const SampleRequest& request) const;
 
   // Writes the content and the cursors to a file, by way of a temporary one beside it that is
@@ -93,9 +93,10 @@ class ReplayRing {
   void save(const std::string& path, bool compress) const;
 
   // Makes content and cursors equal to those saved. A file that is truncated, damaged in its
-  // index, or of another shape throws std::runtime_error or std::invalid_argument and leaves the
-  // ring as it was; damage within the content, seen only while it streams in, leaves it empty. A
-  // process that is killed meanwhile leaves a ring that has to be loaded again.
+  // headers or index, or of another shape throws std::runtime_error or std::invalid_argument and
+  // leaves the ring as it was. What is seen only while the content streams in (damage, a file that
+  // can no longer be read) throws std::runtime_error, says so, and leaves the ring empty. A process
+  // that is killed meanwhile leaves a ring that has to be loaded again.
   void load(const std::string& path);
 
   std::int64_t valid_rows() const;

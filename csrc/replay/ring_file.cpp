@@ -306,6 +306,7 @@ void ReplayRing::load(const std::string& path) {
   std::memcpy(reinterpret_cast<std::byte*>(&saved) + kSkippedMagic,
               saved_bytes.data() + kSkippedMagic, sizeof(RingHeader) - kSkippedMagic);
   check(saved.version == own.version, "has another layout version");
+  check(saved.checksum == header_checksum(saved), "has a damaged ring header");
   require(
       std::memcmp(after_magic(saved), after_magic(own), sizeof(RingHeader) - kSkippedMagic) == 0,
       "'", path, "' holds a ring of ", describe(saved), "; this one has ", describe(own));
@@ -336,24 +337,27 @@ void ReplayRing::load(const std::string& path) {
   }
   check(stored == header.index_offset, "has chunks of another size");
 
+  std::vector<Bytef> deflated(header.compressed != 0 ? ::compressBound(kChunkBytes) : 0);
+  file.seek(content);
   const LaneClaims claims(lanes_, nullptr, shape_.lanes);
   for (std::uint32_t lane = 0; lane < shape_.lanes; ++lane) set_cursors(lanes_[lane], {});
-  file.seek(content);
-  std::vector<Bytef> deflated;
-  for (std::size_t i = 0; i < chunks.size(); ++i) {
-    const Chunk& chunk = chunks[i];
-    if (header.compressed != 0) {
-      deflated.resize(index[i].stored_bytes);
-      file.read(deflated.data(), deflated.size());
-      uLongf bytes = chunk.bytes;
-      check(::uncompress(reinterpret_cast<Bytef*>(chunk.data), &bytes, deflated.data(),
-                         deflated.size()) == Z_OK &&
-                bytes == chunk.bytes,
-            "is damaged; the ring is empty now");
-    } else {
-      file.read(chunk.data, chunk.bytes);
+  try {
+    for (std::size_t i = 0; i < chunks.size(); ++i) {
+      const Chunk& chunk = chunks[i];
+      if (header.compressed != 0) {
+        file.read(deflated.data(), index[i].stored_bytes);
+        uLongf bytes = chunk.bytes;
+        check(::uncompress(reinterpret_cast<Bytef*>(chunk.data), &bytes, deflated.data(),
+                           index[i].stored_bytes) == Z_OK &&
+                  bytes == chunk.bytes,
+              "is damaged");
+      } else {
+        file.read(chunk.data, chunk.bytes);
+      }
+      check(index[i].checksum == crc(chunk.data, chunk.bytes), "is damaged");
     }
-    check(index[i].checksum == crc(chunk.data, chunk.bytes), "is damaged; the ring is empty now");
+  } catch (const std::exception& problem) {
+    throw std::runtime_error(detail::join(problem.what(), "; the ring is empty now"));
   }
   for (std::uint32_t lane = 0; lane < shape_.lanes; ++lane)
     set_cursors(lanes_[lane], cursors[lane]);

@@ -4,7 +4,9 @@
 #include <array>
 #include <cstring>
 
+#include "common/check.hpp"
 #include "common/processor.hpp"
+#include "replay/ring_layout.hpp"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -230,8 +232,8 @@ void format_stack(const std::uint8_t* frames, std::size_t stack, std::size_t pix
       interleave<false>(frames, stack, pixels, 0, pixels, bytes);
     return;
   }
-  constexpr std::size_t kMaxFrames = 64;  // as ring_layout.hpp's kMaxStack
-  std::uint8_t tile[kTilePixels * kMaxFrames];
+  require(stack <= kMaxStack, "a stack has ", stack, " frames; allowed: at most ", kMaxStack);
+  std::uint8_t tile[kTilePixels * kMaxStack];
   for (std::size_t begin = 0; begin < pixels; begin += kTilePixels) {
     const std::size_t end = std::min(begin + kTilePixels, pixels);
     interleave<false>(frames, stack, pixels, begin, end, tile);

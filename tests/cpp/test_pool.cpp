@@ -160,7 +160,7 @@ TEST(mistakes_are_refused_before_anything_moves) {
   CHECK_THROWS(pool.recv(kPatience, batch), std::runtime_error);
   CHECK_THROWS(pool.send(good, nullptr, 2, nullptr, 0), std::runtime_error);
   CHECK_THROWS(pool.clone_state(), std::runtime_error);
-  const int ids[] = {0, 0}, far[] = {7}, seeds[] = {-1, -1};
+  const int ids[] = {0, 0}, both[] = {0, 1}, far[] = {7}, seeds[] = {-1, -1};
   CHECK_THROWS(pool.reset(ids, seeds, 2, nullptr, 0), std::invalid_argument);
   CHECK_THROWS(pool.reset(far, seeds, 1, nullptr, 0), std::out_of_range);
   CHECK_THROWS(pool.reset(ids, seeds, 1, nullptr, 0), std::runtime_error);  // the first is full
@@ -170,6 +170,14 @@ TEST(mistakes_are_refused_before_anything_moves) {
   CHECK_THROWS(pool.send(bad, nullptr, 2, &batch, 1), std::invalid_argument);
   CHECK_THROWS(pool.send(negative, nullptr, 2, &batch, 1), std::invalid_argument);
   CHECK_THROWS(pool.send(good, nullptr, 1, &batch, 1), std::invalid_argument);
+  Batch nowhere = batch, overlapping = batch;
+  nowhere.first.lives = nullptr;
+  overlapping.obs_bytes -= 1;
+  for (const Batch& wrong : {nowhere, overlapping}) {
+    CHECK_THROWS(pool.send(good, nullptr, 2, &wrong, 1), std::invalid_argument);
+    CHECK_THROWS(pool.reset(both, seeds, 2, &wrong, 1), std::invalid_argument);
+    CHECK_THROWS(pool.add_batches(&wrong, 1), std::invalid_argument);
+  }
   pool.send(good, nullptr, 2, &batch, 1);
   CHECK_THROWS(pool.send(good, nullptr, 2, &batch, 1), std::runtime_error);
   CHECK(pool.recv(kPatience, batch));

@@ -156,6 +156,14 @@ TEST(writers_and_readers_at_work_never_tear_a_stack) {
   for (std::int64_t lane = 0; lane < kLanes; ++lane) CHECK(ring.rows_written(lane) == kAppends);
 }
 
+TEST(rows_without_memory_are_refused) {
+  ReplayRing ring = ReplayRing::create(small(1, 8), {});
+  AppendRows rows;
+  rows.count = 1;
+  CHECK_THROWS(ring.append(rows), std::invalid_argument);
+  CHECK(ring.rows_written(0) == 0);
+}
+
 TEST(two_writers_of_one_lane_are_told_apart_from_a_dead_one) {
   ReplayRing ring = ReplayRing::create(small(1, 8), {});
   const auto& header = *reinterpret_cast<const RingHeader*>(ring.data());
