@@ -27,7 +27,8 @@ def make_env(
         frameskip=settings.frame_skip,
         pooling=settings.pooling,
         maxpool_rgb=settings.maxpool_rgb,
-        noop_max=settings.noop_max,
+        # Without a minimum the pool draws fewer than noop_max, as ale-py does.
+        noop_max=settings.noop_max + (settings.noop_min == 0),
         noop_min=settings.noop_min,
         noop_unit=settings.noop_unit,
         noop_after_life_loss=settings.noop_after_life_loss,

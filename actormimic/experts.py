@@ -98,6 +98,9 @@ def _read_own(path: Path, wanted: ExpertFile, game: str, precision: torch.dtype)
     for name in ("pixels", "actions"):
         if getattr(wanted, name) is not None:
             raise ValueError(f"{name} is given for {path}, which says so itself; allowed: null")
+    for name, tensor in tensors.items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise ValueError(f"{path}: {name} holds values that are no finite numbers")
     actions = header.action_sets[0]
     if not set(actions) <= set(minimal_actions(game)):
         raise ValueError(f"{path} has actions that {game} has not; allowed: {_listed(game)}")

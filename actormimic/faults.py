@@ -6,6 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
+class Diverged(Exception):
+    """A training's losses are no longer finite. The settings' fault: told in one line."""
+
+
 @contextmanager
 def faults_are_ours() -> Iterator[None]:
     """Around code that reads nothing any more that a user typed or named.

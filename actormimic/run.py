@@ -36,6 +36,7 @@ from actormimic.config import (
 from actormimic.config_errors import describe_allowed
 from actormimic.config_files import check_sources, load_settings
 from actormimic.config_yaml import SHIPPED, flat_values, one_line_yaml, shipped_configs
+from actormimic.faults import Diverged
 from actormimic.presets import PRESETS
 from actormimic.run_folder import open_run_folder
 from actormimic.side_by_side import stop_with_parent
@@ -70,8 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             check_machine_and_networks(settings)
         with open_run_folder(settings) as folder:
             return _run(settings, folder, [config, *overrides])
-    except (ValueError, OSError) as error:
-        # Both say what the caller can mend: a file that is missing or foreign, a disk that is full.
+    except (ValueError, OSError, Diverged) as error:
+        # What the caller can mend: a file that is missing or foreign, a full disk, the step size.
         if "--traceback" in options:
             traceback.print_exc()
         return _refuse(_reason(error))
@@ -183,7 +184,7 @@ def _refuse(reason: str) -> int:
     return 2
 
 
-def _reason(error: ValueError | OSError) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename}: {error.strerror}"
     return str(error)

@@ -23,6 +23,8 @@ from actormimic.config_yaml import flat_values, read_config
 from actormimic.schedules import agree_until
 
 CONFIG_NAME = "config.yaml"
+RESULTS_NAME = "results.json"
+"""What a complete run has, and no other."""
 OUTPUT_NAME = "output.log"
 """What a run says that has a process of its own."""
 _LOCK_NAME = ".lock"
@@ -34,8 +36,8 @@ _RATE = "optimizer.learning_rate"
 def open_run_folder(settings: RunSettings) -> Iterator[Path]:
     """The folder of this run, made, locked and with its config.yaml; an unfit one is left alone.
 
-    A complete run that is now to be of another length loses its ``results.json`` and final
-    weights: it is one to go on.
+    A complete run that is now to be of another length stays as it was until `reopen` is called,
+    when it is known that it can go on.
 
     Raises:
         ValueError: as `check_run_folder`, or another process is in it.
@@ -50,11 +52,17 @@ def open_run_folder(settings: RunSettings) -> Iterator[Path]:
     with _locked(folder):
         if (folder / CONFIG_NAME).exists():  # another process may have begun a run meanwhile
             check_run_folder(folder, settings)
-            if not _is_as_long(folder, settings):
-                for end in ("results.json", "checkpoints/final.safetensors"):
-                    (folder / end).unlink(missing_ok=True)
-        _write_config(folder, settings)
+        if not (folder / RESULTS_NAME).exists() or _is_as_long(folder, settings):
+            _write_config(folder, settings)
         yield folder
+
+
+def reopen(folder: Path, settings: RunSettings) -> None:
+    """Take a shorter run's end away, its results and final weights: this run goes on from it."""
+    if (folder / RESULTS_NAME).exists() and not _is_as_long(folder, settings):
+        for end in (RESULTS_NAME, "checkpoints/final.safetensors"):
+            (folder / end).unlink(missing_ok=True)
+        _write_config(folder, settings)
 
 
 def check_run_folder(folder: Path, settings: RunSettings) -> None:
@@ -72,11 +80,11 @@ def check_run_folder(folder: Path, settings: RunSettings) -> None:
     if not os.access(standing, os.W_OK | os.X_OK):
         raise ValueError(f"folder {folder} is not writable; allowed: one that is")
     config = folder / CONFIG_NAME
-    if not config.exists():
+    if not _has_begun(folder):
         if settings.resume == "always":
             raise ValueError(f"resume is 'always', but {folder} holds no run")
         strangers = sorted({p.name for p in folder.glob("*")} - _BEFORE_A_RUN)
-        if strangers:
+        if strangers and not config.exists():
             raise ValueError(
                 f"folder {folder} holds {strangers[0]} but no run; allowed: a new or empty folder, "
                 f"or a run's"
@@ -114,7 +122,18 @@ def is_complete(settings: RunSettings) -> bool:
     """
     folder = Path(settings.run_folder)
     check_run_folder(folder, settings)
-    return (folder / "results.json").is_file() and _is_as_long(folder, settings)
+    return (folder / RESULTS_NAME).is_file() and _is_as_long(folder, settings)
+
+
+def _has_begun(folder: Path) -> bool:
+    """Whether there is anything to go on from, and not only what a command leaves that was refused
+    after it had made the folder: the corrected one is not to be held to its settings."""
+    log = folder / "metrics.jsonl"
+    return (folder / CONFIG_NAME).exists() and (
+        (log.is_file() and log.stat().st_size > 0)
+        or any((folder / "checkpoints").glob("*"))
+        or any((folder / name).exists() for name in (RESULTS_NAME, "stages.json", "report"))
+    )
 
 
 def _is_as_long(folder: Path, settings: RunSettings) -> bool:

@@ -87,6 +87,8 @@ class EnvironmentSettings(Section):
     def _consistent(self) -> EnvironmentSettings:
         if self.noop_after_life_loss and not self.life_loss_terminal:
             raise ValueError("noop_after_life_loss is true; allowed only with life_loss_terminal")
+        if self.maxpool_rgb and self.pooling == "stock":
+            raise ValueError("maxpool_rgb is true; allowed only with pooling: exact")
         if self.noop_min > self.noop_max:
             raise ValueError(
                 f"noop_min is {self.noop_min}; allowed: at most noop_max ({self.noop_max})"
@@ -118,14 +120,16 @@ class NetworkSettings(Section):
 class OptimizerSettings(Section):
     """The optimizer and its constants."""
 
-    kind: Literal["adam", "authors_adam", "centered_rmsprop"] = "adam"
+    kind: Literal["adam", "authors_adam", "centered_rmsprop", "muon"] = "adam"
     """``authors_adam``: epsilon in the root, no bias correction; ``centered_rmsprop``: DQN's. These
-    two have beta1 and beta2 0.95 and epsilon 0.01 unless told otherwise; below are Adam's."""
+    two have beta1 and beta2 0.95 and epsilon 0.01 unless told otherwise; below are Adam's.
+    ``muon``: orthogonal steps for the weights (Jordan et al. 2024), with beta1 0.95 unless told
+    otherwise, and Adam's for the biases."""
     learning_rate: ScheduledRate = 2.5e-4
     """Step size, or a schedule of it: DQN's scores swing from checkpoint to checkpoint unless it
     falls towards the end."""
     beta1: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.9
-    """Decay of Adam's first moment, or of centered RMSProp's mean gradient."""
+    """Decay of Adam's first moment, of Muon's momentum, or of centered RMSProp's mean gradient."""
     beta2: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.999
     """Decay of the second moment."""
     epsilon: PositiveFloat = 1e-8
@@ -139,6 +143,8 @@ class OptimizerSettings(Section):
         # The published optimizers have constants of their own; Adam's would not do for them.
         if isinstance(values, dict) and values.get("kind") in ("authors_adam", "centered_rmsprop"):
             return {"beta1": 0.95, "beta2": 0.95, "epsilon": 0.01, **values}
+        if isinstance(values, dict) and values.get("kind") == "muon":
+            return {"beta1": 0.95, **values}
         return values
 
     @model_validator(mode="after")

@@ -63,7 +63,7 @@ def run_task(settings: RunSettings, folder: Path, say: Say) -> None:
         ValueError: files that the settings name do not fit them.
         RuntimeError: a fault in the program.
     """
-    if (folder / "results.json").is_file():
+    if is_complete(settings):
         present = present_convergence if isinstance(settings, ConvergenceRun) else present_run
         present(folder, say)
         return

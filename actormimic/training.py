@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from actormimic.checkpoint import Checkpoint, CheckpointStore
 from actormimic.config import LearningSettings
 from actormimic.environments import make_env
+from actormimic.faults import Diverged
 from actormimic.kernels import why_no_cuda_kernels
 from actormimic.learners.batches import (
     Draws,
@@ -28,6 +29,7 @@ from actormimic.learners.batches import (
     HostUpdates,
     ReplayBatches,
     Updates,
+    free_rings,
     make_rings,
     ring_names,
 )
@@ -234,8 +236,12 @@ class Training:
         return self._summed > 0 or any(self.finished)
 
     def averages(self) -> dict[str, float]:
-        """Mean losses of the updates and mean returns of the episodes since the last call."""
-        values = {name: float(total) / self._summed for name, total in self._sums.items()}
+        """Mean losses of the updates and mean returns of the episodes since the last call.
+
+        Raises:
+            Diverged: a loss is not finite.
+        """
+        values = {name: total / self._summed for name, total in self._finite_sums().items()}
         for name, returns in zip(self.settings.games, self.finished, strict=True):
             if returns:
                 values[f"train/return/{name}"] = float(np.mean(returns))
@@ -251,7 +257,12 @@ class Training:
         log_state: Mapping[str, Any],
         stopping: EarlyStopping | None = None,
     ) -> Path:
-        """Write everything that going on needs."""
+        """Write everything that going on needs.
+
+        Raises:
+            Diverged: a loss is not finite; earlier checkpoints are untouched.
+        """
+        sums = self._finite_sums()
         tensors = {"frames": torch.from_numpy(self._frames)}
         for name, module in self.learner.modules().items():
             for key, value in module.state_dict().items():
@@ -263,8 +274,9 @@ class Training:
             "test_is_due": self.test_is_due,
             "counts": self.counts.tolist(),
             "finished": self.finished,
-            "sums": {name: float(total) for name, total in self._sums.items()},
+            "sums": sums,
             "summed": self._summed,
+            "scheduled": dict(self._scheduled),
             "running": self._running.tolist(),
             "begins": self._begins.tolist(),
             "cut": self._cut.tolist(),
@@ -321,17 +333,25 @@ class Training:
             name: torch.tensor(total, dtype=torch.float64) for name, total in values["sums"].items()
         }
         self._summed = values["summed"]
+        self._scheduled = values.get("scheduled", {})  # checkpoints of earlier versions lack it
         self._running = np.array(values["running"])
         self._begins = np.array(values["begins"], dtype=np.bool_)
         self._cut = np.array(values["cut"], dtype=np.bool_)
 
+    def _finite_sums(self) -> dict[str, float]:
+        sums = {name: float(total) for name, total in self._sums.items()}
+        if broken := [name for name, total in sums.items() if not np.isfinite(total)]:
+            raise Diverged(
+                f"the training has diverged: {broken[0]} is not finite by agent step "
+                f"{self.agent_steps}; earlier checkpoints are untouched; a smaller "
+                "optimizer.learning_rate may help, in another folder (folder=...)"
+            )
+        return sums
+
     def close(self) -> None:
         """End the pool's threads and free the rings."""
         self.env.close()
-        for ring in self.rings:
-            ring.close()
-            if ring.name is not None:
-                ring.unlink()
+        free_rings(self.rings)
 
 
 def _gathers_on_device(residence: str, device: torch.device, ring_bytes: int) -> bool:

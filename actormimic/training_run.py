@@ -15,6 +15,7 @@ from actormimic.config import LearningSettings
 from actormimic.faults import faults_are_ours
 from actormimic.interruption import interruptible
 from actormimic.metrics import Progress, RunLog
+from actormimic.run_folder import RESULTS_NAME, reopen
 from actormimic.stopping import EarlyStopping
 from actormimic.training import Learner, Training
 
@@ -61,11 +62,17 @@ def train(
 
     Raises:
         KeyboardInterrupt: after a Ctrl-C, once everything is saved.
-        ValueError: the checkpoint does not fit.
+        ValueError: the checkpoint does not fit, or a complete run has none to go on from.
+        Diverged: losses are no longer finite.
         RuntimeError: a fault in the program.
     """
     store = CheckpointStore(folder / "checkpoints", settings.checkpoint.keep)
     newest = store.newest()
+    if newest is None and (folder / RESULTS_NAME).exists():
+        raise ValueError(
+            f"the run in {folder} is complete, but its checkpoints are gone and it cannot go on; "
+            "allowed: its own training.agent_steps, or another folder (folder=...)"
+        )
     training = Training(settings, learner)
     total = settings.training.agent_steps
     with ExitStack() as stack:
@@ -74,6 +81,7 @@ def train(
             training.restore(newest)
             if stopping is not None:
                 stopping.restore(newest.values["stopping"])
+            reopen(folder, settings)
         log = RunLog(folder, newest.values["log"] if newest is not None else None)
         stack.callback(log.close)
         progress = Progress(total, done=training.agent_steps, label=label)

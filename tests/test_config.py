@@ -255,6 +255,10 @@ def test_settings_that_contradict_each_other_are_refused(values, message):
             },
             "noop_after_life_loss is true; allowed only with life_loss_terminal",
         ),
+        (
+            {"task": "evaluate", "environment": {"pooling": "stock", "maxpool_rgb": True}},
+            "maxpool_rgb is true; allowed only with pooling: exact",
+        ),
         ({"task": "evaluate", "environment": {"frame_skip": 1001}}, "frame_skip"),
         ({"task": "evaluate", "environment": {"noop_max": 1_000_001}}, "noop_max"),
         ({"task": "evaluate", "environment": {"threads": 100_001}}, "threads"),

@@ -9,7 +9,9 @@ import pytest
 from ale_py import ALEInterface, LoggerMode, roms
 from gymnasium.vector import AutoresetMode
 
+from actormimic.environments import make_env
 from actormimic.envs import AtariVectorEnv
+from actormimic.sections import EnvironmentSettings
 
 
 def frames_after_reset(**settings: Any) -> int:
@@ -25,6 +27,14 @@ def until_a_life_is_lost(env: AtariVectorEnv) -> tuple[Any, ...]:
         if result[4]["life_lost"][0]:
             return result
     raise AssertionError("no life was lost")
+
+
+def test_a_run_s_range_of_noops_has_both_ends() -> None:
+    for most in (0, 2):
+        settings = EnvironmentSettings(noop_min=0, noop_max=most, noop_unit="emulator_frames")
+        with make_env(["breakout"], 40, settings) as env:
+            _, infos = env.reset(seed=0)
+        assert set(infos["episode_frame_number"]) == set(range(most + 1))
 
 
 def test_range_and_unit_of_the_noops() -> None:

@@ -76,6 +76,17 @@ def test_the_expert_of_another_game_is_refused(tmp_path):
         experts.load(tmp_path / "pong.safetensors", "breakout")
 
 
+def test_a_network_that_diverged_teaches_nobody(tmp_path):
+    path = tmp_path / "pong.safetensors"
+    network = save_expert(path, "pong")
+    tensors = {**network.state_dict(), "output.0.bias": torch.full((6,), torch.nan)}
+    actions = minimal_actions("pong")
+    header = WeightsHeader("dqn", ("pong",), (actions,), network.description(), {}, 1)
+    save_weights(path, tensors, header)
+    with pytest.raises(ValueError, match=r"output.0.bias holds values that are no finite numbers"):
+        experts.load(path, "pong")
+
+
 def test_a_missing_bundled_expert_names_those_there_are():
     with pytest.raises(ValueError, match=r"no bundled expert of adventure; bundled: "):
         experts.load("bundled", "adventure")

@@ -20,7 +20,7 @@ from actormimic.config_files import load_settings
 from actormimic.pipelines import run_pipeline
 from actormimic.report import write_report
 from actormimic.run import main
-from actormimic.run_folder import open_run_folder
+from actormimic.run_folder import is_complete, open_run_folder
 
 TINY = {
     "device": "cpu",  # where runs that are to end alike do so to the last bit
@@ -177,7 +177,8 @@ def test_a_complete_run_that_is_to_be_longer_goes_on(tmp_path: Path):
     taken: list[int] = []
 
     def run_task(settings, folder, say):
-        assert not (folder / "results.json").exists()
+        assert (folder / "results.json").exists()  # until it is known that it can go on
+        assert not is_complete(settings)
         taken.append(settings.training.agent_steps)
         raise KeyboardInterrupt
 

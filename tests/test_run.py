@@ -17,6 +17,7 @@ from actormimic.config import task_models
 from actormimic.config_errors import dotted_keys
 from actormimic.config_files import load_settings
 from actormimic.config_yaml import shipped_configs
+from actormimic.faults import Diverged
 from actormimic.presets import PRESETS
 
 CONFIG = "task: actor_mimic\ngames: [pong, breakout]\nname: tiny\n"
@@ -40,6 +41,7 @@ def task(monkeypatch):
         stand_in.calls.append((settings, folder))
         say("trained")
         stand_in.then()
+        (folder / "metrics.jsonl").write_text("{}\n")  # it has begun
 
     stand_in.run_task = run_task
     stand_in.check_machine_and_networks = lambda settings: None
@@ -215,17 +217,20 @@ def test_a_folder_keeps_to_its_run(here, task, capsys, words, message):
     assert len(task.calls) == 1
 
 
-def test_a_run_that_is_to_be_longer_is_no_longer_complete(here, task):
-    assert run.main(["tiny.yaml"]) == 0
-    (here / "runs/tiny/checkpoints").mkdir()
-    ends = [here / "runs/tiny" / name for name in ("results.json", "checkpoints/final.safetensors")]
-    for path in ends:
-        path.write_text("{}")
-    assert run.main(["tiny.yaml"]) == 0
-    assert all(path.exists() for path in ends)
-    assert run.main(["tiny.yaml", "training.agent_steps=99999999"]) == 0
-    assert not any(path.exists() for path in ends)
-    assert load_settings(str(here / "runs/tiny/config.yaml")).training.agent_steps == 99999999
+def test_what_is_refused_before_its_first_step_is_not_held_against_the_corrected_command(
+    here, task, capsys
+):
+    def fail():
+        raise OSError("ring 3 of 8 does not fit into /dev/shm")
+
+    task.then = fail
+    assert run.main(["tiny.yaml", "replay.capacity=900000"]) == 2
+    assert (here / "runs/tiny/config.yaml").exists()
+    task.then = lambda: None
+    assert run.main(["tiny.yaml", "replay.capacity=500"]) == 0
+    assert load_settings(str(here / "runs/tiny/config.yaml")).replay.capacity == 500
+    assert run.main(["tiny.yaml", "replay.capacity=400"]) == 2
+    assert "replay.capacity is 400, but the run in runs/tiny has 500" in capsys.readouterr().err
 
 
 def test_a_folder_with_other_things_in_it_is_left_alone(here, task, capsys):
@@ -297,6 +302,7 @@ def test_an_interruption_says_how_to_go_on(here, task, capsys, request, signum):
         (ValueError("expert a.zip has 4 actions;\nallowed: 6"), "has 4 actions; allowed: 6"),
         (FileNotFoundError(2, "No such file or directory", "a.zip"), "a.zip: No such file"),
         (OSError("checkpoint x cannot be written"), "checkpoint x cannot be written"),
+        (Diverged("the training has diverged"), "the training has diverged"),
     ],
 )
 def test_mistakes_found_later_end_in_one_line_too(here, task, capsys, error, message):

@@ -50,6 +50,34 @@ def test_rings_that_a_killed_run_left_are_replaced(tmp_path: Path):
     training.close()
 
 
+def test_rings_that_find_no_room_leave_none_behind(tmp_path: Path, monkeypatch):
+    run = settings("actor_mimic", replay={"shared": True}, folder=str(tmp_path))
+    names = ring_names(tmp_path, run.games)
+    made = []
+
+    def full(*shape, name, **keywords):
+        if made:
+            raise OSError(28, "No space left on device", name)
+        made.append(name)
+        return ReplayRing(*shape, name=name, **keywords)
+
+    monkeypatch.setattr("actormimic.learners.batches.ReplayRing", full)
+    with pytest.raises(OSError, match="No space left"):
+        Training(run, make_learner(run))
+    assert made == names[:1]
+    assert set(names).isdisjoint(list_rings())
+
+
+def test_a_run_ends_well_whose_rings_were_removed_meanwhile(tmp_path: Path):
+    run = settings("actor_mimic", replay={"shared": True}, folder=str(tmp_path))
+    training = Training(run, make_learner(run))
+    names = ring_names(tmp_path, run.games)
+    assert main(["--remove", names[0]]) == 0
+    next(training.steps())
+    training.close()
+    assert set(names).isdisjoint(list_rings())
+
+
 @pytest.mark.parametrize("reason", [None, "actormimic was built without CUDA"])
 def test_a_gpu_without_the_kernels_gets_its_batches_from_the_host(reason, monkeypatch):
     monkeypatch.setattr("actormimic.training.why_no_cuda_kernels", lambda: reason)

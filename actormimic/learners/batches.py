@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -45,13 +46,29 @@ def make_rings(
 
     A ring that a killed run left under a name is removed first: a run folder has one process.
     """
-    left_behind = set(list_rings()).intersection(names)
-    for name in left_behind:
-        remove_ring(name)
-    return [
-        ReplayRing(capacity, lanes, frame_shape=FRAME_SHAPE, stack=STACK, extras=extras, name=name)
-        for name in names
-    ]
+    for left_behind in set(list_rings()).intersection(names):
+        remove_ring(left_behind)
+    rings: list[ReplayRing] = []
+    try:
+        for name in names:
+            rings.append(
+                ReplayRing(
+                    capacity, lanes, frame_shape=FRAME_SHAPE, stack=STACK, extras=extras, name=name
+                )
+            )
+    except BaseException:
+        free_rings(rings)  # a named one would keep its memory beyond this process
+        raise
+    return rings
+
+
+def free_rings(rings: Sequence[ReplayRing]) -> None:
+    """Close them and free their names, those too that somebody has freed meanwhile."""
+    for ring in rings:
+        ring.close()
+        if ring.name is not None:
+            with suppress(FileNotFoundError):
+                ring.unlink()
 
 
 class Updates(Protocol):
