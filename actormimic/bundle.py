@@ -39,7 +39,7 @@ from actormimic.checkpoint import WeightsHeader, load_weights, save_weights
 from actormimic.command_line import Parser, Say
 from actormimic.config import DqnRun, OneGameSettings, TransferRun
 from actormimic.config_files import check_settings
-from actormimic.devices import choose_device, machine_in_words
+from actormimic.devices import device_of, machine_in_words
 from actormimic.evaluation import GameScore, epoch_in_words, evaluate
 from actormimic.experts import BUNDLED, ExpertsPolicy, load
 from actormimic.plots import Curves, draw_returns
@@ -215,7 +215,7 @@ def _machine(run: Path, settings: OneGameSettings) -> str:
     """What the run says that it ran on; one that is still going runs on this machine."""
     results = run / "results.json"
     if not results.is_file():
-        return machine_in_words(choose_device(settings.device))
+        return machine_in_words(device_of(settings))
     return str(json.loads(results.read_text(encoding="utf-8"))["machine"])
 
 

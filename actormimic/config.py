@@ -55,7 +55,8 @@ class RunSettings(Section):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Seed of everything random."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
-    """``auto`` (a GPU where there is one), ``cpu`` or ``cuda``."""
+    """``auto`` (a GPU where there is one, with the package's kernels if the task needs them),
+    ``cpu`` or ``cuda``."""
     threads: Annotated[int, Field(ge=0, le=1_024)] = 0
     """torch's threads; 0 leaves torch's own choice."""
     precision: Literal["float32", "bfloat16"] = "float32"

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import torch
 
+from actormimic.config import RunSettings, needs_kernels
+from actormimic.kernels import why_no_cuda_kernels
+
 
 def choose_device(wanted: str) -> torch.device:
     """The device that ``auto``, ``cpu`` or ``cuda[:n]`` means here.
@@ -29,6 +32,21 @@ def choose_device(wanted: str) -> torch.device:
     if device.type == "cuda":
         _forbid_tf32()
     return device
+
+
+def device_of(settings: RunSettings) -> torch.device:
+    """The device that a run computes on; `choose_device`, but see `why_not_the_gpu`."""
+    return torch.device("cpu") if why_not_the_gpu(settings) else choose_device(settings.device)
+
+
+def why_not_the_gpu(settings: RunSettings) -> str | None:
+    """Why ``auto`` leaves a GPU alone that is there, in words: the task needs the package's CUDA
+    kernels, and they are not to be had."""
+    needing = needs_kernels(settings)
+    if settings.device != "auto" or needing is None or not torch.cuda.is_available():
+        return None
+    reason = why_no_cuda_kernels()
+    return None if reason is None else f"{needing}, and {reason}"
 
 
 def _forbid_tf32() -> None:

@@ -133,6 +133,10 @@ def epoch_in_words(settings: EvaluationSettings, environment: EnvironmentSetting
     return f"{length}; {how}; {starts}"
 
 
+# An expert's pass for one state takes most of the time of one for eight.
+_AT_ONCE = 64
+
+
 class ImitationProbe:
     """Compares a student with its experts on states that are visited; an ``observer``.
 
@@ -162,15 +166,26 @@ class ImitationProbe:
         self._temperature = temperature
         self._period = period
         self._calls = 0
+        self._waiting: list[tuple[Frames, GameIndex]] = []
         self._sums = np.zeros((len(self._games), 4))
 
-    @torch.no_grad()
     def __call__(self, frames: Frames, game_index: GameIndex) -> None:
-        """Look at these states, if it is their turn."""
+        """Take these states, if it is their turn; they are looked at when there are enough."""
         # The first call counts, so that the shortest test epoch has states to look at.
         self._calls += 1
         if (self._calls - 1) % self._period:
             return
+        self._waiting.append((frames.copy(), game_index.copy()))
+        if sum(len(index) for _, index in self._waiting) >= _AT_ONCE:
+            self._look()
+
+    @torch.no_grad()
+    def _look(self) -> None:
+        frames = np.concatenate([frames for frames, _ in self._waiting])
+        game_index = np.concatenate([index for _, index in self._waiting])
+        order = np.argsort(game_index, kind="stable")  # neighbors in a game share its expert's pass
+        frames, game_index = frames[order], game_index[order]
+        self._waiting.clear()
         logits = self._student(frames, game_index).cpu().double()
         expert_q = self._experts(frames, game_index).cpu().double()
         expert = torch.softmax(expert_q / self._temperature, dim=1)
@@ -183,6 +198,8 @@ class ImitationProbe:
 
     def results(self) -> Mapping[str, dict[str, float]]:
         """Per game: states, agreement, cross_entropy, expert_entropy (nats)."""
+        if self._waiting:
+            self._look()
         results = {}
         for game, (states, agree, cross, entropy) in zip(self._games, self._sums, strict=True):
             count = max(states, 1.0)

@@ -9,7 +9,7 @@ from typing import Any
 
 from actormimic.command_line import Say
 from actormimic.config import GamesSettings
-from actormimic.devices import choose_device, machine_in_words
+from actormimic.devices import device_of, machine_in_words
 from actormimic.evaluation import Summary, epoch_in_words
 from actormimic.experts import ExpertsPolicy
 from actormimic.report import table, write_report
@@ -62,7 +62,7 @@ def finish_run(
         "agent_steps": agent_steps,
         "weights_agent_steps": weights_agent_steps,
         "seconds": round(seconds, 1),
-        "machine": machine_in_words(choose_device(settings.device)),
+        "machine": machine_in_words(device_of(settings)),
         "rows": rows,
     }
     # A results.json means that the run is complete.

@@ -30,7 +30,6 @@ from actormimic.config import (
     PipelineRun,
     RunSettings,
     TransferRun,
-    needs_kernels,
     task_models,
 )
 from actormimic.config_errors import describe_allowed
@@ -163,9 +162,7 @@ def _run(settings: RunSettings, folder: Path, words: list[str]) -> int:
 
 def _needs_a_look(settings: RunSettings) -> bool:
     """Whether the settings may mean a GPU that lacks something, or name a network that is there."""
-    if settings.device.startswith("cuda") or (
-        settings.device == "auto" and needs_kernels(settings)
-    ):
+    if settings.device.startswith("cuda"):
         return True
     if isinstance(settings, ActorMimicRun):
         return settings.experts != "train"

@@ -29,7 +29,7 @@ from actormimic.config import (
 )
 from actormimic.config_files import pipeline_stages, plain_values
 from actormimic.convergence_task import present_convergence, run_convergence
-from actormimic.devices import choose_device
+from actormimic.devices import device_of, why_not_the_gpu
 from actormimic.environments import other_frames
 from actormimic.evaluation import GameScore, ImitationProbe, Summary, evaluate
 from actormimic.expert_training import expert_sources, given_experts
@@ -68,6 +68,8 @@ def run_task(settings: RunSettings, folder: Path, say: Say) -> None:
         present(folder, say)
         return
     torch.set_num_threads(settings.threads or _OWN_THREADS)
+    if reason := why_not_the_gpu(settings):
+        say(f"without the GPU: {reason}")
     if isinstance(settings, PipelineRun):
         run_pipeline(settings, folder, say, run_task)
     elif isinstance(settings, ActorMimicRun):
@@ -103,8 +105,8 @@ def check_machine_and_networks(settings: RunSettings) -> None:
 
 
 def _check_machine_and_networks(settings: RunSettings, unmade: set[str]) -> None:
-    device = choose_device(settings.device)
     needing = needs_kernels(settings)
+    device = device_of(settings)
     if device.type == "cuda" and needing and (reason := why_no_cuda_kernels()):
         raise ValueError(f"{needing} on {device}, but {reason}; allowed without it: device=cpu")
     if isinstance(settings, ActorMimicRun):
@@ -135,7 +137,7 @@ def _action_sets(games: list[str]) -> list[tuple[int, ...]]:
 
 
 def _actor_mimic(settings: ActorMimicRun, folder: Path, say: Say) -> None:
-    device = choose_device(settings.device)
+    device = device_of(settings)
     precision = PRECISIONS[settings.precision]
     sources = expert_sources(settings, say)
     write_json(folder / "experts.json", _seen_from(folder, sources))
@@ -218,7 +220,7 @@ def _starting_network(settings: DqnRun | MultitaskDqnRun | TransferRun) -> Atari
 
 
 def _q_learning(settings: DqnRun | MultitaskDqnRun | TransferRun, folder: Path, say: Say) -> None:
-    network = _starting_network(settings).to(choose_device(settings.device))
+    network = _starting_network(settings).to(device_of(settings))
     frozen: list[str] = []
     if isinstance(settings, TransferRun):
         frozen = list(settings.freeze)
@@ -249,7 +251,10 @@ def _report_similarities(settings: TransferRun, folder: Path, say: Say) -> None:
     path = folder / SIMILARITY_NAME
     if settings.similarity.agent_steps == 0 or path.is_file():
         return
-    device, precision = choose_device(settings.device), PRECISIONS[settings.precision]
+    device, precision = (
+        device_of(settings),
+        PRECISIONS[settings.precision],
+    )
     source, target = load(settings.source, str(device), precision), settings.games[0]
     with faults_are_ours():
         rows = source_similarities(
@@ -280,7 +285,7 @@ def _evaluated(settings: EvaluateRun, device: str = "cpu") -> Policy | None:
 
 def _evaluate(settings: EvaluateRun, folder: Path, say: Say) -> None:
     began = time.monotonic()
-    policy = _evaluated(settings, str(choose_device(settings.device)))
+    policy = _evaluated(settings, str(device_of(settings)))
     if isinstance(policy, ExpertsPolicy):
         for game, environment in zip(policy.games, policy.environments, strict=True):
             _say_other_frames(f"the expert of {game}", environment, settings, say)

@@ -155,14 +155,21 @@ def test_the_probe_looks_at_every_nth_call():
     seen = []
 
     def student(frames, game_index):
-        seen.append(len(frames))
+        seen.append((frames[:, 0, 0, 0].tolist(), game_index.tolist()))
         return torch.zeros(len(frames), 2)
 
-    probe = ImitationProbe(student, student, ["pong"], 1.0, period=3)
-    for _ in range(7):
-        probe(np.zeros((1, 4, 84, 84), np.uint8), np.zeros(1, np.int32))
-    assert len(seen) == 2 * 3, "the first, the fourth and the seventh"
-    assert probe.results()["pong"]["states"] == 3
+    probe = ImitationProbe(student, student, ["pong", "breakout"], 1.0, period=3)
+    frames = np.zeros((2, 4, 84, 84), np.uint8)
+    for number in range(7):
+        frames[:] = number  # the same memory again, as a pool's batches are
+        probe(frames, np.arange(2, dtype=np.int32))
+    assert seen == [], "too few yet for a pass of each expert"
+    results = probe.results()
+    assert seen == 2 * [([0, 3, 6, 0, 3, 6], [0, 0, 0, 1, 1, 1])], "first, fourth and seventh call"
+    assert [results[game]["states"] for game in ("pong", "breakout")] == [3, 3]
+    for _ in range(1000):
+        probe(frames, np.arange(2, dtype=np.int32))
+    assert max(len(index) for _, index in seen) == 64
 
 
 def test_episodes_end_at_the_limit_of_emulator_frames_and_zero_is_none():

@@ -10,6 +10,7 @@ import torch
 from actormimic import kernels
 from actormimic.checkpoint import WeightsHeader, save_weights
 from actormimic.config_files import load_settings
+from actormimic.devices import machine_in_words
 from actormimic.games import minimal_actions
 from actormimic.networks import seeded_network
 from actormimic.run import main
@@ -56,7 +57,7 @@ def gpu_without_kernels(monkeypatch: pytest.MonkeyPatch):
     kernels._cuda.cache_clear()
 
 
-@pytest.mark.parametrize("device", ["auto", "cuda", "cuda:0"])
+@pytest.mark.parametrize("device", ["cuda", "cuda:0"])
 @pytest.mark.parametrize(
     ("words", "needing"),
     [
@@ -74,6 +75,23 @@ def test_a_gpu_without_the_kernels_is_refused_before_anything_is_made(
     assert f"{needing} on cuda" in err
     assert ", but actormimic was built without CUDA: put nvcc on PATH" in err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_auto_leaves_such_a_gpu_alone_where_kernels_are_needed_and_says_so(
+    gpu_without_kernels, tmp_path: Path, capfd
+):
+    tiny = [
+        *("games=[atlantis]", "experts=bundled", "environment.max_emulator_frames=400"),
+        *("training.agent_steps=40", "training.learn_start=16", "training.batch=2"),
+        *("replay.capacity=200", "evaluation.agent_steps=4"),
+    ]
+    assert main(["amn.yaml", *tiny, f"folder={tmp_path / 'run'}"]) == 0
+    out = capfd.readouterr().out
+    assert out.startswith(
+        "without the GPU: task is 'actor_mimic', and actormimic was built without CUDA: put nvcc"
+    )
+    machine = json.loads((tmp_path / "run" / "results.json").read_text())["machine"]
+    assert machine == machine_in_words(torch.device("cpu"))
 
 
 @pytest.mark.parametrize(
