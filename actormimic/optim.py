@@ -1,8 +1,7 @@
-"""The optimizers of the published code, where libraries' versions differ from them, and Muon.
+"""The optimizers of the published code, where libraries' versions differ from them.
 
-The published ones keep epsilon inside the square root; torch's own optimizers add it outside.
-Their step runs over all parameters at once through torch's foreach kernels and allocates nothing
-after the first.
+Both keep epsilon inside the square root; torch's own optimizers add it outside. A step runs over
+all parameters at once through torch's foreach kernels and allocates nothing after the first.
 
 On a GPU the step size lies in the device's memory, where a captured update reads what the schedule
 has put there; on the CPU it is a number.
@@ -135,96 +134,6 @@ class AuthorsAdam(_TwoMoments):
         _add_quotients(params, mean, work, -rate)
 
 
-class Muon(torch.optim.Adam):
-    """Muon for the matrices (Jordan et al. 2024), Adam for the biases.
-
-    With ``M = beta1 M + (1 - beta1) d`` and ``U S V' = beta1 M + (1 - beta1) d`` of the gradient d,
-    ``theta -= lr 0.2 sqrt(max(rows, columns)) U V'``: every direction of the gradient counts alike,
-    and an entry moves about as far as with Adam (Liu et al. 2025). A convolution's weights are a
-    matrix of a row per filter, a `GroupedLinear`'s one matrix per game. Weight decay adds
-    ``weight_decay * theta`` to d (eq. 8).
-
-    A step uses up the matrices' gradients: their ``grad`` is None afterwards.
-    """
-
-    def __init__(
-        self,
-        params: Iterable[nn.Parameter],
-        lr: float | Tensor = 1e-3,
-        *,
-        beta1: float = 0.95,
-        beta2: float = 0.999,
-        epsilon: float = 1e-8,
-        weight_decay: float = 0.0,
-    ) -> None:
-        params = list(params)
-        groups = [
-            {"params": [p for p in params if p.dim() >= 2], "matrices": True},
-            {"params": [p for p in params if p.dim() < 2], "matrices": False},
-        ]
-        super().__init__(
-            [group for group in groups if group["params"]],
-            lr=lr,
-            betas=(beta1, beta2),
-            eps=epsilon,
-            weight_decay=weight_decay,
-            fused=True,
-            capturable=any(param.is_cuda for param in params),
-        )
-
-    @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """Apply one update from the parameters' gradients."""
-        for group in self.param_groups:
-            for param in group["params"] if group["matrices"] else ():
-                if param.grad is not None:
-                    self._turn(param, param.grad, group)
-                    param.grad = None  # Adam, below, passes over it
-        super().step(closure)
-
-    def _turn(self, param: nn.Parameter, grad: Tensor, group: dict[str, Any]) -> None:
-        if group["weight_decay"] != 0:
-            grad = grad.add(param, alpha=group["weight_decay"])
-        state = self.state[param]
-        if "mean" not in state:
-            state["mean"] = torch.zeros_like(param)
-        mean = state["mean"].lerp_(grad, 1 - group["betas"][0])
-        ahead = grad.lerp(mean, group["betas"][0])
-        matrix = ahead.flatten(1) if ahead.dim() == 4 else ahead
-        scale = 0.2 * max(matrix.shape[-2:]) ** 0.5
-        update = orthogonalized(matrix).view(ahead.shape).mul_(scale)
-        if isinstance(group["lr"], Tensor):
-            param.sub_(update.mul_(group["lr"]))
-        else:
-            param.sub_(update, alpha=group["lr"])
-
-
-#: Of the quintic iteration of Jordan et al. 2024: steep at 0, so that five steps do.
-_QUINTIC = (3.4445, -4.7750, 2.0315)
-
-
-def orthogonalized(matrix: Tensor, steps: int = 5) -> Tensor:
-    """About ``U V'`` of the singular value decomposition ``U S V'`` of each ``[..., m, n]``.
-
-    Newton-Schulz steps ``X <- (a I + b X X' + c (X X')^2) X`` bring singular values to between 0.7
-    and 1.2. They are taken on ``X X'``, of the shorter side's size, and multiply X once in the end:
-    a third of the arithmetic where one side is ten times the other.
-    """
-    if matrix.shape[-2] > matrix.shape[-1]:
-        return orthogonalized(matrix.mT, steps).mT
-    a, b, c = _QUINTIC
-    x = matrix / (torch.linalg.matrix_norm(matrix, keepdim=True) + 1e-12)
-    gram = x @ x.mT
-    product = None
-    for step in range(steps):
-        factor = b * gram + c * (gram @ gram)
-        factor.diagonal(dim1=-2, dim2=-1).add_(a)
-        product = factor if product is None else factor @ product
-        if step < steps - 1:
-            gram = factor @ gram @ factor
-    return x if product is None else torch.matmul(product, x)
-
-
 def _add_quotients(
     params: list[Any], numerators: list[Tensor], denominators: list[Tensor], factor: float | Tensor
 ) -> None:
@@ -259,15 +168,6 @@ def make_optimizer(
             weight_decay=settings.weight_decay,
             fused=True,
             capturable=any(param.is_cuda for param in params),
-        )
-    if settings.kind == "muon":
-        return Muon(
-            params,
-            rate,
-            beta1=settings.beta1,
-            beta2=settings.beta2,
-            epsilon=settings.epsilon,
-            weight_decay=settings.weight_decay,
         )
     kinds = {"centered_rmsprop": CenteredRMSProp, "authors_adam": AuthorsAdam}
     return kinds[settings.kind](

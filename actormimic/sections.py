@@ -120,16 +120,14 @@ class NetworkSettings(Section):
 class OptimizerSettings(Section):
     """The optimizer and its constants."""
 
-    kind: Literal["adam", "authors_adam", "centered_rmsprop", "muon"] = "adam"
+    kind: Literal["adam", "authors_adam", "centered_rmsprop"] = "adam"
     """``authors_adam``: epsilon in the root, no bias correction; ``centered_rmsprop``: DQN's. These
-    two have beta1 and beta2 0.95 and epsilon 0.01 unless told otherwise; below are Adam's.
-    ``muon``: orthogonal steps for the weights (Jordan et al. 2024), with beta1 0.95 unless told
-    otherwise, and Adam's for the biases."""
+    two have beta1 and beta2 0.95 and epsilon 0.01 unless told otherwise; below are Adam's."""
     learning_rate: ScheduledRate = 2.5e-4
     """Step size, or a schedule of it: DQN's scores swing from checkpoint to checkpoint unless it
     falls towards the end."""
     beta1: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.9
-    """Decay of Adam's first moment, of Muon's momentum, or of centered RMSProp's mean gradient."""
+    """Decay of Adam's first moment, or of centered RMSProp's mean gradient."""
     beta2: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.999
     """Decay of the second moment."""
     epsilon: PositiveFloat = 1e-8
@@ -143,8 +141,6 @@ class OptimizerSettings(Section):
         # The published optimizers have constants of their own; Adam's would not do for them.
         if isinstance(values, dict) and values.get("kind") in ("authors_adam", "centered_rmsprop"):
             return {"beta1": 0.95, "beta2": 0.95, "epsilon": 0.01, **values}
-        if isinstance(values, dict) and values.get("kind") == "muon":
-            return {"beta1": 0.95, **values}
         return values
 
     @model_validator(mode="after")

@@ -8,10 +8,8 @@ import torch
 from actormimic.optim import (
     AuthorsAdam,
     CenteredRMSProp,
-    Muon,
     make_optimizer,
     optimizer_tensors,
-    orthogonalized,
     restore_optimizer,
     schedule_rate,
 )
@@ -175,70 +173,3 @@ def test_parameters_without_gradient_stay():
     theta = torch.nn.Parameter(torch.ones(2))
     AuthorsAdam([theta]).step()
     assert torch.equal(theta, torch.ones(2))
-
-
-@pytest.mark.parametrize("shape", [(16, 256), (256, 16), (40, 40), (3, 8, 24), (3, 24, 8)])
-def test_orthogonalized_is_near_the_orthogonal_factor(shape):
-    torch.manual_seed(0)
-    matrix = torch.randn(shape) * 1e-5
-    u, _, vh = torch.linalg.svd(matrix.double(), full_matrices=False)
-    found = orthogonalized(matrix).double()
-    turned = u.mT @ found @ vh.mT  # diagonal where the singular vectors are the same
-    singular = turned.diagonal(dim1=-2, dim2=-1)
-    assert singular.min() > 0.6
-    assert singular.max() < 1.3
-    assert (turned - torch.diag_embed(singular)).abs().max() < 1e-3
-    assert torch.equal(orthogonalized(torch.zeros(shape)), torch.zeros(shape))
-
-
-def test_muon_first_steps_by_hand():
-    # Of diagonal gradients U V' holds the signs, whatever their sizes; a bias takes Adam's step.
-    weight = torch.nn.Parameter(torch.zeros(2, 2, dtype=torch.float64))
-    bias = torch.nn.Parameter(torch.zeros(2, dtype=torch.float64))
-    optimizer = Muon([weight, bias], 0.1, beta1=0.5)
-    singular = orthogonalized(torch.diag(torch.tensor([3.0, -3.0], dtype=torch.float64)))
-    length = 0.1 * 0.2 * math.sqrt(2)
-    expected = torch.zeros(2, 2, dtype=torch.float64)
-    for gradient in (torch.tensor([2.0, -2.0]), torch.tensor([-6.0, 6.0])):
-        weight.grad, bias.grad = torch.diag(gradient.double()), gradient.double()
-        optimizer.step()
-        assert weight.grad is None
-        # Momentum 1 and then -2.5, ahead of it 1.5 and -4.25: the sign of the newest gradient.
-        expected -= length * singular * gradient[0].sign()
-        assert torch.allclose(weight, expected, rtol=1e-9)
-    reference = torch.nn.Parameter(torch.zeros(2, dtype=torch.float64))
-    adam = torch.optim.Adam([reference], 0.1, betas=(0.5, 0.999))
-    for gradient in (torch.tensor([2.0, -2.0]), torch.tensor([-6.0, 6.0])):
-        reference.grad = gradient.double()
-        adam.step()
-    assert torch.allclose(bias, reference)
-
-
-@pytest.mark.parametrize("constants", [{"beta1": 0.0}, {"beta2": 0.5}, {"weight_decay": 9.0}])
-def test_every_constant_of_muon_matters(constants):
-    ends = []
-    for chosen in ({}, constants):
-        torch.manual_seed(0)
-        layer = torch.nn.Linear(5, 3)
-        optimizer = Muon(layer.parameters(), 0.1, **chosen)
-        for _ in range(3):
-            optimizer.zero_grad()
-            layer(torch.randn(7, 5)).square().sum().backward()
-            optimizer.step()
-        ends.append(torch.cat([p.detach().flatten() for p in layer.parameters()]))
-    assert not torch.equal(*ends)
-
-
-def test_muon_takes_filters_as_rows_and_each_game_s_map_alone():
-    torch.manual_seed(0)
-    filters = torch.nn.Parameter(torch.zeros(6, 4, 3, 3).to(memory_format=torch.channels_last))
-    maps = torch.nn.Parameter(torch.zeros(2, 5, 7))
-    optimizer = Muon([filters, maps], 1.0)
-    filters.grad, maps.grad = torch.randn(6, 4, 3, 3), torch.randn(2, 5, 7)
-    rows, games = filters.grad.flatten(1), maps.grad.clone()
-    optimizer.step()
-    assert torch.allclose(-filters.flatten(1), 0.2 * 6 * orthogonalized(rows), atol=1e-4)
-    assert filters.is_contiguous(memory_format=torch.channels_last)
-    for game in range(2):
-        step = 0.2 * math.sqrt(7) * orthogonalized(games[game])
-        assert torch.allclose(-maps[game], step, atol=1e-4)
