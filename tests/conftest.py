@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -17,6 +18,27 @@ def control_c_is_heard() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _without_pictures() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("actormimic.report._draw_runs", lambda runs, out, prefix: [])
+        yield
+
+
+@pytest.fixture
+def no_pictures() -> Iterator[None]:
+    """Runs' reports have no plots, which take a second each: for tests that look at none."""
+    with _without_pictures():
+        yield
+
+
+@pytest.fixture(scope="module")
+def no_pictures_in_module() -> Iterator[None]:
+    """As `no_pictures`, for modules that look at none, and for what their tests share."""
+    with _without_pictures():
+        yield
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

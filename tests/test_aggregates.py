@@ -53,7 +53,7 @@ def test_the_interval_covers_a_known_mean_about_as_often_as_it_says():
     rng = np.random.default_rng(3)
     inside = 0
     for number in range(200):
-        low, high = bootstrap_interval([rng.normal(5, 2, 30)], repeats=400, seed=number)
+        low, high = bootstrap_interval([rng.normal(5, 2, 30)], repeats=200, seed=number)
         inside += low <= 5 <= high
     # 190 of 200 are expected, a few less for percentile intervals of 30; the deviation is 3.
     assert 178 <= inside <= 199

@@ -33,8 +33,12 @@ TINY = [
 ]
 
 
+# What runs draw of themselves; the page of the bundled experts has curves of its own.
+pytestmark = pytest.mark.usefixtures("no_pictures_in_module")
+
+
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(tmp_path_factory: pytest.TempPathFactory, no_pictures_in_module: None) -> Path:
     """The run folder of an expert of Breakout that has hardly learned."""
     folder = tmp_path_factory.mktemp("trained") / "run"
     assert run_main(["expert.yaml", "game=breakout", f"folder={folder}", "seed=3", *TINY]) == 0

@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+import actormimic
 from actormimic.checkpoint import CheckpointStore, WeightsHeader, load_weights, save_weights
 
 HEADER = WeightsHeader(
@@ -47,6 +48,7 @@ def test_weights_come_back_with_their_header(tmp_path):
     save_weights(path, tensors(), HEADER)
     found, header = load_weights(path)
     assert header == HEADER
+    assert header.actormimic_version == actormimic.__version__
     assert header.torch_version == torch.__version__
     assert_equal_tensors(found, tensors())
     assert os.listdir(tmp_path) == ["student.safetensors"]

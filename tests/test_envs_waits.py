@@ -9,6 +9,8 @@ import textwrap
 import threading
 import time
 import weakref
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from test_envs_pool import noops
@@ -41,21 +43,75 @@ def test_shutdown_in_mid_step(finish: str) -> None:
         assert alive() is None
 
 
-def test_close_wakes_another_threads_recv() -> None:
-    env = AtariVectorEnv("pong", 60, num_threads=1, frameskip=1000, noop_max=0)  # a second and more
-    env.reset()
-    env.send(noops(env))
-    problems: list[BaseException] = []
+def busy_pool() -> AtariVectorEnv:
+    """With steps under way that take a second and more."""
+    env = AtariVectorEnv("pong", 12, num_threads=1, frameskip=1000, noop_max=0, emulation="stock")
+    env.reset(seed=0)
+    return env
+
+
+def wait_until_asleep(thread: int, over: threading.Event) -> bool:
+    """Wait until a thread of this process waits for something; False where it is over before."""
+    deadline = time.monotonic() + 60
+    seen = 0
+    # Whoever waited for the interpreter's lock alone had it during the sleep.
+    while seen < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+        if over.is_set():
+            return False
+        stat = Path(f"/proc/self/task/{thread}/stat").read_text()
+        seen = seen + 1 if stat.rpartition(")")[2].split()[0] == "S" else 0
+    return True
+
+
+def assert_control_c_ends(call: Callable[[], object]) -> None:
+    """Press Ctrl-C once this thread waits in ``call``, and not before or after."""
+    begun, by_itself, over = (threading.Event() for _ in range(3))
+    waiting = threading.get_native_id()
+
+    def press() -> None:
+        begun.wait()
+        if wait_until_asleep(waiting, over):
+            os.kill(os.getpid(), signal.SIGINT)
 
     def wait() -> None:
+        begun.set()
+        call()
+        by_itself.set()
+        over.set()
+        presser.join()  # one that was pressed too late is heard here, and not by pytest
+
+    presser = threading.Thread(target=press)
+    presser.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            wait()
+    finally:
+        over.set()
+        presser.join()
+    assert not by_itself.is_set()
+
+
+def test_close_wakes_another_threads_recv() -> None:
+    env = busy_pool()
+    env.send(noops(env))
+    problems: list[BaseException] = []
+    begun, over = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        begun.set()
         try:
             env.recv()
         except RuntimeError as problem:
             problems.append(problem)
+        over.set()
 
     thread = threading.Thread(target=wait)
     thread.start()
-    time.sleep(0.01)
+    assert begun.wait(60)
+    assert thread.native_id is not None
+    assert wait_until_asleep(thread.native_id, over)
     env.close()
     thread.join(20)
     assert not thread.is_alive()
@@ -63,12 +119,9 @@ def test_close_wakes_another_threads_recv() -> None:
 
 
 def test_control_c_ends_a_wait() -> None:
-    env = AtariVectorEnv("pong", 60, num_threads=1, frameskip=1000, noop_max=0)  # a second and more
-    env.reset()
+    env = busy_pool()
     env.send(noops(env))
-    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
-    with pytest.raises(KeyboardInterrupt):
-        env.recv()
+    assert_control_c_ends(env.recv)
     # It ended while the steps went on, which are still to be had.
     with pytest.raises(RuntimeError, match="steps under way"):
         env.use_batches([])
@@ -78,13 +131,10 @@ def test_control_c_ends_a_wait() -> None:
 
 @pytest.mark.parametrize("call", ["reset", "clone_state", "restore_state"])
 def test_control_c_ends_a_wait_for_steps_under_way(call: str) -> None:
-    env = AtariVectorEnv("pong", 60, num_threads=1, frameskip=1000, noop_max=0)
-    env.reset(seed=0)
+    env = busy_pool()
     arguments = [env.clone_state()] if call == "restore_state" else []
     env.send(noops(env))
-    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
-    with pytest.raises(KeyboardInterrupt):
-        getattr(env, call)(*arguments)
+    assert_control_c_ends(lambda: getattr(env, call)(*arguments))
     # It ended before the steps did, and those go on.
     with pytest.raises(RuntimeError, match="steps under way"):
         env.use_batches([])
@@ -93,12 +143,8 @@ def test_control_c_ends_a_wait_for_steps_under_way(call: str) -> None:
 
 def test_control_c_ends_a_wait_for_the_end() -> None:
     env = AtariVectorEnv("pong", 1, noop_min=20000, noop_max=20000)
-    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
-    with pytest.raises(KeyboardInterrupt):
-        env.reset()
-    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
-    with pytest.raises(KeyboardInterrupt):
-        env.ale.close()
+    assert_control_c_ends(env.reset)
+    assert_control_c_ends(env.ale.close)
     env.close()
 
 

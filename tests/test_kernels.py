@@ -1,82 +1,89 @@
 """Where operators run, and the CUDA module as it was built."""
 
+import importlib.machinery
 import importlib.util
 import shutil
 import subprocess
 import sys
+import types
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
 import actormimic
-from actormimic.kernels import module_of
+from actormimic import kernels
 
-ROOT = Path(actormimic.__file__).parents[1]
 built_with_cuda = pytest.mark.skipif(
     importlib.util.find_spec("actormimic._cuda") is None, reason="built without CUDA"
 )
 
 
-def refusal_of_cuda(stand_in: str) -> str:
+@pytest.fixture
+def no_cuda_yet(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """As before the CUDA module is first asked for; what a test puts in its place is undone."""
+    monkeypatch.delitem(sys.modules, "actormimic._cuda", raising=False)
+    kernels._cuda.cache_clear()
+    yield monkeypatch
+    kernels._cuda.cache_clear()
+
+
+def refusal_of_cuda(monkeypatch: pytest.MonkeyPatch, stand_in: object) -> str:
     """What a CUDA tensor meets when ``actormimic._cuda`` is ``stand_in``."""
-    code = (
-        "import sys, types\n"
-        "from actormimic import kernels\n"
-        f"sys.modules['actormimic._cuda'] = {stand_in}\n"
-        "try:\n"
-        "    kernels.module_of(types.SimpleNamespace(is_cpu=False, is_cuda=True))\n"
-        "except RuntimeError as error:\n"
-        "    print(error)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, cwd=ROOT
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    monkeypatch.setitem(sys.modules, "actormimic._cuda", stand_in)
+    with pytest.raises(RuntimeError) as caught:
+        kernels.module_of(types.SimpleNamespace(is_cpu=False, is_cuda=True))
+    return str(caught.value)
 
 
-def test_a_build_without_cuda_says_what_to_do() -> None:
-    message = refusal_of_cuda("None")
+def test_a_build_without_cuda_says_what_to_do(no_cuda_yet: pytest.MonkeyPatch) -> None:
+    message = refusal_of_cuda(no_cuda_yet, None)
     assert "actormimic was built without CUDA: put nvcc on PATH and install it again" in message
 
 
-def test_a_cuda_module_that_cannot_be_loaded_says_why(tmp_path: Path) -> None:
+def test_a_cuda_module_that_cannot_be_loaded_says_why(
+    no_cuda_yet: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Its file is there; the text is the loader's own."""
-    name = "actormimic._cuda"
-    code = (
-        "import importlib.machinery, importlib.util, sys, types\n"
-        "from actormimic import kernels\n"
-        "class Finder:\n"
-        "    @staticmethod\n"
-        "    def find_spec(name, path=None, target=None):\n"
-        f"        if name != {name!r}:\n"
-        "            return None\n"
-        f"        path = {str(tmp_path / 'x.so')!r}\n"
-        "        loader = importlib.machinery.ExtensionFileLoader(name, path)\n"
-        "        return importlib.util.spec_from_loader(name, loader)\n"
-        "sys.meta_path.insert(0, Finder)\n"
-        "print(kernels.why_no_cuda_kernels())\n"
-    )
-    (tmp_path / "x.so").write_bytes(b"no library")
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, cwd=ROOT
-    )
-    assert done.stdout.startswith(f"{name} cannot be loaded: {tmp_path / 'x.so'}: "), done
+    library = tmp_path / "x.so"
+    library.write_bytes(b"no library")
+
+    class Finder:
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            if name != "actormimic._cuda":
+                return None
+            loader = importlib.machinery.ExtensionFileLoader(name, str(library))
+            return importlib.util.spec_from_loader(name, loader)
+
+    no_cuda_yet.setattr(sys, "meta_path", [Finder, *sys.meta_path])
+    found = kernels.why_no_cuda_kernels()
+    assert found is not None
+    assert found.startswith(f"actormimic._cuda cannot be loaded: {library}: ")
 
 
-def test_a_stale_cuda_module_is_refused() -> None:
-    message = refusal_of_cuda("types.SimpleNamespace(__version__='0.0.1')")
-    begin = "a tensor is on a CUDA device, but actormimic._cuda "
-    assert message.startswith(f"{begin}is of version 0.0.1, _core of ")
-    version = f"__version__='{actormimic.__version__}'"
-    message = refusal_of_cuda(f"types.SimpleNamespace({version}, bindings_digest='0')")
-    assert message.startswith(f"{begin}and _core were built from different sources: ")
+@pytest.mark.parametrize(
+    ("differing", "reason"),
+    [
+        ({"__version__": "0.0.1"}, "actormimic._cuda is of version 0.0.1, _core of "),
+        (
+            {"__version__": actormimic.__version__, "bindings_digest": "0"},
+            "actormimic._cuda and _core were built from different sources: ",
+        ),
+    ],
+    ids=["version", "sources"],
+)
+def test_a_stale_cuda_module_is_refused(
+    no_cuda_yet: pytest.MonkeyPatch, differing: dict[str, str], reason: str
+) -> None:
+    message = refusal_of_cuda(no_cuda_yet, types.SimpleNamespace(**differing))
+    assert message.startswith(f"a tensor is on a CUDA device, but {reason}")
 
 
 def test_other_devices_are_refused() -> None:
     with pytest.raises(ValueError, match="a tensor is on meta; allowed: cpu and cuda devices"):
-        module_of(torch.empty(1, device="meta"))
+        kernels.module_of(torch.empty(1, device="meta"))
 
 
 @built_with_cuda

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,9 @@ import torch
 import yaml
 
 import actormimic
+from actormimic import pipelines
 from actormimic.checkpoint import CheckpointStore, load_weights
 from actormimic.config_files import load_settings
-from actormimic.pipelines import run_pipeline
 from actormimic.report import write_report
 from actormimic.run import main
 from actormimic.run_folder import is_complete, open_run_folder
@@ -41,6 +42,9 @@ TINY = {
     "checkpoint": {"every_agent_steps": 20, "keep": 1},
 }
 GAMES = ["breakout", "pong"]
+
+# The paper's figures are looked at, those of single runs are not.
+pytestmark = pytest.mark.usefixtures("no_pictures_in_module")
 
 
 def experiment(base: Path, **changes) -> Path:
@@ -67,7 +71,7 @@ def experiment(base: Path, **changes) -> Path:
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def done(tmp_path_factory: pytest.TempPathFactory, no_pictures_in_module: None) -> Path:
     # One run after the other in this process; others below run side by side in their own.
     base = tmp_path_factory.mktemp("experiment")
     assert main([str(experiment(base, processes=1))]) == 0
@@ -111,10 +115,14 @@ def test_the_report_has_the_paper_s_tables_and_figures(done: Path):
     assert {row["game"] for row in rows} == {"krull"}
 
 
-def test_the_same_command_runs_nothing_again(done: Path, capfd):
+def test_the_same_command_runs_nothing_again(done: Path, capfd, monkeypatch):
+    drawn: list[Path] = []
+    # What the page shows and where is the test above's; figures take seconds.
+    monkeypatch.setattr(pipelines, "write_report", lambda folders: drawn.extend(folders))
     before = state(done)
     assert main([str(done / "pipeline.yaml")]) == 0
     assert state(done) == before
+    assert drawn == [done / "pipeline"]
     assert capfd.readouterr().out.count("is complete") == 7
 
 
@@ -185,7 +193,7 @@ def test_a_complete_run_that_is_to_be_longer_goes_on(tmp_path: Path):
     pipeline = load_settings(str(experiment(tmp_path, stages={"experts": longer}, shows=[])))
     (tmp_path / "pipeline").mkdir()
     with pytest.raises(KeyboardInterrupt):
-        run_pipeline(pipeline, tmp_path / "pipeline", lambda line: None, run_task)
+        pipelines.run_pipeline(pipeline, tmp_path / "pipeline", lambda line: None, run_task)
     assert taken == [99_000]
 
 
@@ -224,44 +232,68 @@ def is_there(process: int) -> bool:
     return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_an_interrupted_pipeline_goes_on(tmp_path: Path, number: signal.Signals):
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 300
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def interrupted(path: Path, shared: Path, number: signal.Signals) -> list[Path] | None:
+    """The folders of the pipeline's runs, which a signal to it ended in the middle; None if one was
+    through before."""
+    words = [sys.executable, "-m", "actormimic.run", str(path)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(actormimic.__file__).parents[1])}
+    process = subprocess.Popen(
+        words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+    def both_run() -> bool:
+        # The pipeline makes the folders and holds them until the runs do.
+        held = [lock.read_text() for lock in shared.glob("*/.lock")]
+        saved = any(shared.glob("*/checkpoints/*-at-*"))
+        return saved and len(held) == 2 and all(held) and str(process.pid) not in held
+
+    wait_until(lambda: process.poll() is not None or both_run())
+    folders = sorted(shared.glob("*"))
+    before = sum(map(agent_steps_in, folders))
+    runs = [int((folder / ".lock").read_text()) for folder in folders]
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=300)
+    # Of SIGKILL nobody tells the runs; they notice, save and free their folders.
+    wait_until(lambda: not any(map(is_there, runs)))
+    if any((folder / "results.json").is_file() for folder in folders):
+        return None
+    assert process.returncode == (130 if number == signal.SIGTERM else -number), out
+    assert ("To go on: python -m actormimic.run" in out) == (number == signal.SIGTERM)
+    assert sum(map(agent_steps_in, folders)) > before
+    assert len(folders) == 2
+    return folders
+
+
+@pytest.mark.parametrize(
+    ("number", "processes"),
+    [(signal.SIGTERM, 2), (signal.SIGKILL, 1)],  # the rest need not be side by side twice
+)
+def test_an_interrupted_pipeline_goes_on(tmp_path: Path, number: signal.Signals, processes: int):
     """A signal in the middle of two runs side by side: the same command ends them as they end one
     after the other in one process."""
     long = {**TINY, "training": {**TINY["training"], "agent_steps": 400}}
     long["evaluation"] = {**TINY["evaluation"], "every_agent_steps": 100_000}
     each = {"game": ["pong"], "seed": [0, 1]}
     stages = {"experts": {"config": "expert.yaml", **long, "each": each}}
-    path = experiment(tmp_path, processes=2, stages=stages, shows=[])
-    words = [sys.executable, "-m", "actormimic.run", str(path)]
-    environment = {**os.environ, "PYTHONPATH": str(Path(actormimic.__file__).parents[1])}
-    process = subprocess.Popen(
-        words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    deadline = time.monotonic() + 120
-    while not list((tmp_path / "shared").glob("*/checkpoints/*-at-*")):
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    folders = sorted((tmp_path / "shared").iterdir())
-    before = sum(map(agent_steps_in, folders))
-    runs = [int((folder / ".lock").read_text()) for folder in folders]
-    process.send_signal(number)
-    out, _ = process.communicate(timeout=120)
-    if number == signal.SIGTERM:
-        assert process.returncode == 130, out
-        assert "To go on: python -m actormimic.run" in out
-    else:
-        # Nobody asks the runs to stop; they notice, save and free their folders.
-        deadline = time.monotonic() + 60
-        while any(map(is_there, runs)):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-    assert sum(map(agent_steps_in, folders)) > before
-    assert not all((folder / "results.json").is_file() for folder in folders)
-    assert main([str(path)]) == 0
+    # A machine that is so busy that one is through before this process has its turn again gets
+    # another attempt.
+    for attempt in range(10):
+        base = tmp_path / str(attempt)
+        base.mkdir()
+        path = experiment(base, processes=2, stages=stages, shows=[])
+        folders = interrupted(path, base / "shared", number)
+        if folders:
+            break
+    assert folders
+    assert main([str(path), f"processes={processes}"]) == 0
     assert all((folder / "results.json").is_file() for folder in folders)
-    assert len(folders) == 2
     if number == signal.SIGKILL:
         return  # they saved as they do when asked, and that ends alike
 

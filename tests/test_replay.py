@@ -1,6 +1,3 @@
-import os
-import subprocess
-import sys
 import threading
 import tracemalloc
 
@@ -96,10 +93,12 @@ def test_every_field_of_every_draw_equals_the_oracle(history, n_step, gamma):
     by_index = {oracle.index(lane, t): (lane, t) for lane, t in valid}
     sample = ring.sample(40 * len(valid), n_step=n_step, gamma=gamma, seed=7)
     assert set(sample["index"].tolist()) == set(by_index)  # misses one with probability n e^-40
-    for i, index in enumerate(sample["index"].tolist()):
-        expected = oracle.transition(*by_index[index], n_step, gamma)
-        for field, value in expected.items():
-            np.testing.assert_array_equal(sample[field][i], value, err_msg=field)
+    # The oracle is slow: each row once, however often it was drawn.
+    indices, draws = np.unique(sample["index"], return_inverse=True)
+    rows = [oracle.transition(*by_index[i], n_step, gamma) for i in indices.tolist()]
+    for field in rows[0]:
+        expected = np.stack([row[field] for row in rows])[draws]
+        np.testing.assert_array_equal(sample[field], expected, err_msg=field)
 
 
 def test_a_row_waits_for_its_successor_unless_terminal():
@@ -276,9 +275,3 @@ def test_closing_waits_for_calls_in_other_threads():
     for thread in threads:
         thread.join()
     assert errors == ["the ring is closed"] * 2
-
-
-def test_the_module_imports_no_torch():
-    code = "import sys, actormimic.replay; sys.exit('torch' in sys.modules)"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    assert subprocess.run([sys.executable, "-c", code], env=environment).returncode == 0

@@ -8,11 +8,13 @@ import json
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +23,8 @@ import pytest
 import actormimic
 from actormimic.checkpoint import Checkpoint, CheckpointStore, load_weights
 from actormimic.run import main
+
+pytestmark = pytest.mark.usefixtures("no_pictures_in_module")
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(actormimic.__file__).parents[1])}
 
@@ -53,15 +57,14 @@ RUNS = {
 ENDS = {"dqn": 240, "actor_mimic": 180}
 
 
-def start(task: str, folder: Path, *more: str, **how) -> subprocess.Popen:
-    words = [*RUNS[task], *TINY, f"folder={folder}", *more]
+def start(task: str, folder: Path) -> subprocess.Popen:
+    words = [*RUNS[task], *TINY, f"folder={folder}"]
     return subprocess.Popen(
         [sys.executable, "-m", "actormimic.run", *words],
         env=ENVIRONMENT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        **how,
     )
 
 
@@ -114,19 +117,19 @@ class Whole:
 
     end: dict
     seconds: float
-    """From the beginning of its training on."""
+    """Of the command in this process, where all is imported: no more than one of its own takes from
+    the beginning of its training on."""
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Whole]:
+def uninterrupted(
+    tmp_path_factory: pytest.TempPathFactory, no_pictures_in_module: None
+) -> dict[str, Whole]:
     found = {}
     for task in RUNS:
         folder = tmp_path_factory.mktemp(task)
-        process = start(task, folder)
-        wait_until(lambda folder=folder: bool(opened_logs(folder)), process)
         began = time.monotonic()
-        out, _ = process.communicate(timeout=300)
-        assert process.returncode == 0, out
+        go_on(task, folder)
         found[task] = Whole(end(folder), time.monotonic() - began)
         assert found[task].end["agent_steps"] == ENDS[task]
     return found
@@ -200,35 +203,55 @@ def interrupted(folder: Path) -> Checkpoint | None:
     return newest if process.returncode == 130 and newest.agent_steps < ENDS["dqn"] else None
 
 
-def test_a_run_that_is_made_shorter_ends_sooner(tmp_path: Path):
-    attempts = (interrupted(tmp_path / str(number)) for number in range(10))
-    newest = next(found for found in attempts if found is not None)
-    folder, wanted = newest.folder.parents[1], newest.agent_steps + 1
+@pytest.fixture(scope="module")
+def half_done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that was asked to end in the middle; tests go on in copies of it."""
+    attempts = (interrupted(tmp_path_factory.mktemp("half")) for _ in range(10))
+    return next(found for found in attempts if found is not None).folder.parents[1]
+
+
+def copy_of(half_done: Path, folder: Path) -> Checkpoint:
+    """The newest checkpoint in ``folder``, which gets all that the run left."""
+    shutil.copytree(half_done, folder)
+    newest = CheckpointStore(folder / "checkpoints", 2).newest()
+    assert newest is not None
+    return newest
+
+
+def test_a_run_that_is_made_shorter_ends_sooner(half_done: Path, tmp_path: Path):
+    folder = tmp_path / "run"
+    wanted = copy_of(half_done, folder).agent_steps + 1
     go_on("dqn", folder, f"training.agent_steps={wanted}")
     assert wanted <= end(folder)["agent_steps"] <= wanted + 2  # both lanes step at once
 
 
-def test_a_checkpoint_that_cannot_be_written_loses_no_earlier_one(
-    uninterrupted: dict[str, Whole], tmp_path: Path
-):
+@contextmanager
+def no_file_over(most: int) -> Iterator[None]:
     """The system refuses to let a file grow, as where a disk is full, half-way through it."""
-    attempts = (interrupted(tmp_path / str(number)) for number in range(10))
-    newest = next(found for found in attempts if found is not None)
-    checkpoints = newest.folder.parent
-    folder = checkpoints.parent
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # Python ignores the signal that comes with the error; a host of this process may not.
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+
+
+def test_a_checkpoint_that_cannot_be_written_loses_no_earlier_one(
+    half_done: Path, uninterrupted: dict[str, Whole], tmp_path: Path, capfd
+):
+    folder = tmp_path / "run"
+    newest = copy_of(half_done, folder)
     before = {path: path.stat().st_mtime_ns for path in newest.folder.iterdir()}
     for too_large in ("tensors.safetensors", "ring-breakout.bin"):
-        limit = (newest.folder / too_large).stat().st_size - 4096
-
-        def refuse(limit: int = limit) -> None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-        process = start("dqn", folder, preexec_fn=refuse)
-        out, _ = process.communicate(timeout=300)
-        assert process.returncode == 2, out
-        assert "cannot be written" in out
-        assert "earlier ones are untouched" in out
+        with no_file_over((newest.folder / too_large).stat().st_size - 4096):
+            assert main([*RUNS["dqn"], *TINY, f"folder={folder}"]) == 2
+        error = capfd.readouterr().err
+        assert "cannot be written" in error
+        assert "earlier ones are untouched" in error
         assert {path: path.stat().st_mtime_ns for path in newest.folder.iterdir()} == before
-        assert not list(checkpoints.glob("unfinished-*"))
+        assert not list(newest.folder.parent.glob("unfinished-*"))
     go_on("dqn", folder)
     same(end(folder), uninterrupted["dqn"].end)

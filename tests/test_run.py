@@ -63,11 +63,7 @@ def command(*words):
     ("words", "message"),
     [
         (["tiny.yaml", "games=[pnog]"], "pnog"),
-        (["tiny.yaml", "replay.capacty=3"], "replay.capacty is no setting"),
         (["nowhere.yaml"], "nowhere.yaml is neither a file nor"),
-        (["tiny.yaml", "folder=tiny.yaml/run"], "tiny.yaml is a file"),
-        (["tiny.yaml", "folder=/proc/run"], "/proc/run"),
-        (["tiny.yaml", "resume=always"], "resume is 'always', but runs/tiny holds no run"),
     ],
 )
 def test_mistakes_end_in_one_line_and_exit_code_2(here, words, message):
@@ -161,6 +157,10 @@ def test_wrong_trainings_of_experts_make_no_folder(here, task, capsys, words, me
         (["tiny.yaml", "seed=-1"], "seed is -1; allowed: a whole number, at least 0"),
         (["tiny.yaml", "name=''"], "name is ''; allowed: text of the form"),
         (["."], "config . is a folder; allowed: a YAML file"),
+        (["tiny.yaml", "replay.capacty=3"], "replay.capacty is no setting"),
+        (["tiny.yaml", "folder=/proc/run"], "/proc/run"),
+        (["tiny.yaml", "folder=tiny.yaml/run"], "tiny.yaml is a file"),
+        (["tiny.yaml", "resume=always"], "resume is 'always', but runs/tiny holds no run"),
     ],
 )
 def test_more_mistakes(here, capsys, words, message):

@@ -133,7 +133,9 @@ def test_an_interrupted_run_stops_where_the_whole_one_does(killed_at: int, how, 
     assert logged(tmp_path / "part") == logged(tmp_path / "whole")
 
 
-def test_a_student_that_stops_early_ends_with_its_best_weights(tmp_path: Path, capsys):
+def test_a_student_that_stops_early_ends_with_its_best_weights(
+    tmp_path: Path, capsys, no_pictures: None
+):
     """The measure has to fall by more than it can, so that the second test epoch ends the run."""
     tiny = [
         *(

@@ -237,7 +237,7 @@ def test_no_file_is_too_long():
     assert long == {}
 
 
-@pytest.mark.parametrize("module", ["envs", "replay", "games", "config_files", "run"])
+@pytest.mark.parametrize("module", ["envs", "replay", "config_files", "run"])
 def test_what_people_embed_imports_no_torch(module):
     code = f"import sys, actormimic.{module}; sys.exit('torch' in sys.modules)"
     done = subprocess.run(
@@ -254,4 +254,18 @@ def test_the_package_itself_imports_nothing():
 
 def test_the_version_is_written_once():
     assert re.fullmatch(r"\d+\.\d+\.\d+", actormimic.__version__)
-    assert "dynamic = [" in (ROOT / "pyproject.toml").read_text()
+    places = [ROOT / "pyproject.toml", ROOT / "CMakeLists.txt", *CSRC.rglob("CMakeLists.txt")]
+    places += [*CSRC.rglob("*.cmake*"), *cpp_files(), *python_files()]
+    digits = rf"(?<![\d.]){re.escape(actormimic.__version__)}(?![\d.])"
+    found = [path for path in places if re.search(digits, path.read_text())]
+    assert found == [PACKAGE / "__init__.py"]
+
+
+def test_the_ale_that_is_compiled_in_is_the_one_that_is_installed():
+    """Its Python package brings the ROMs, its sources the emulator."""
+    installed = re.findall(r'"ale-py==([\d.]+)"', (ROOT / "pyproject.toml").read_text())
+    compiled = re.findall(
+        r"set\(ACTORMIMIC_ALE_VERSION ([\d.]+)\)", (ROOT / "CMakeLists.txt").read_text()
+    )
+    assert len(installed) == 1
+    assert compiled == installed

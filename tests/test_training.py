@@ -4,6 +4,9 @@ import json
 import os
 import shutil
 import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,7 @@ from actormimic.games import minimal_actions
 from actormimic.learners.actor_mimic import ActorMimicLearner
 from actormimic.learners.dqn import DqnLearner
 from actormimic.networks import PRECISIONS, seeded_network
+from actormimic.presets import PRESETS
 from actormimic.sections import ExplorationSettings, NetworkSettings
 from actormimic.training import Training, epsilon_at
 from actormimic.training_run import train
@@ -186,9 +190,11 @@ def test_resets_are_no_agent_steps():
     training.close()
 
 
-def test_labels_in_the_ring_belong_to_the_sampled_stacks():
+@pytest.mark.parametrize("environment", [{}, PRESETS["actor_mimic"]["authors"]["environment"]])
+def test_labels_in_the_ring_belong_to_the_sampled_stacks(environment):
     """What the experts said when a state was seen is what they say of the sampled stack."""
-    run = settings("actor_mimic", training={"learn_start": 246, "agent_steps": 250})
+    lengths = {"learn_start": 246, "agent_steps": 250}
+    run = settings("actor_mimic", training=lengths, environment=environment)
     learner = make_learner(run, beta=0.1)
     training = Training(run, learner)
     for _ in training.steps():
@@ -200,6 +206,8 @@ def test_labels_in_the_ring_belong_to_the_sampled_stacks():
         # The batch's size may change the order of float32 sums inside a matrix product.
         np.testing.assert_allclose(sample["expert_q"], values.numpy(), atol=1e-5)
         np.testing.assert_allclose(sample["expert_features"], features.numpy(), atol=2e-3)
+    ends = training.rings[0].sample(4000, seed=2, fields=["terminals"])["terminals"]
+    assert ends.any(), "lives of Breakout were lost on the way"
     training.close()
 
 
@@ -211,30 +219,51 @@ SCHEDULED = {
     "acting": "mixture",
     "expert_share": [[0, 1.0], [90, 0.0]],
 }
+# The runs that tests stop, and end, in their own ways. Test epochs change no weights, only the log.
+RUNS = {
+    "dqn": settings(),
+    "tested": settings(evaluation={"every_agent_steps": 40}),
+    "actor_mimic": settings("actor_mimic", actor_mimic={"beta": 0.01}),
+    "scheduled": settings("actor_mimic", actor_mimic=SCHEDULED),
+}
+
+
+@dataclass(frozen=True)
+class Whole:
+    """An uninterrupted run."""
+
+    folder: Path
+    weights: bytes
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Whole]:
+    """One of `RUNS` to its end, once."""
+
+    @cache
+    def run_to_its_end(name: str) -> Whole:
+        learner, folder = make_learner(RUNS[name]), tmp_path_factory.mktemp(name)
+        run_training(RUNS[name], learner, folder)
+        return Whole(folder, weights(learner))
+
+    return run_to_its_end
 
 
 @pytest.mark.parametrize("task", ["dqn", "actor_mimic", "scheduled"])
 @pytest.mark.parametrize("stop_at", [7, 33, 61])
-def test_an_interrupted_run_ends_with_the_same_bytes(task, stop_at, tmp_path: Path):
-    if task == "scheduled":
-        run, beta = settings("actor_mimic", actor_mimic=SCHEDULED), None
-    else:
-        run, beta = settings(task), 0.01
-    whole = make_learner(run, beta=beta)
-    run_training(run, whole, tmp_path / "whole")
-
-    first = make_learner(run, beta=beta)
-    training = Training(run, first)
-    store = CheckpointStore(tmp_path / "part" / "checkpoints", 2)
+def test_an_interrupted_run_ends_with_the_same_bytes(task, stop_at, whole, tmp_path: Path):
+    run = RUNS[task]
+    training = Training(run, make_learner(run))
+    store = CheckpointStore(tmp_path / "checkpoints", 2)
     for _ in training.steps():
         if training.agent_steps >= stop_at:
             break
     training.save(store, {"bytes": 0, "seconds": 0.0})
     training.close()
-    second = make_learner(run, beta=beta)
-    run_training(run, second, tmp_path / "part")
-    assert weights(second) == weights(whole)
-    last = json.loads((tmp_path / "part" / "metrics.jsonl").read_text().splitlines()[-1])
+    learner = make_learner(run)
+    run_training(run, learner, tmp_path)
+    assert weights(learner) == whole(task).weights
+    last = json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[-1])
     scheduled = {"beta", "game_weight/pong", "expert_share"}
     assert scheduled & set(last) == (scheduled if task == "scheduled" else set())
 
@@ -243,9 +272,9 @@ class Killed(Exception):
     """Stands for SIGKILL: nothing is saved on the way out."""
 
 
-def test_a_killed_run_goes_on_from_its_newest_checkpoint(tmp_path: Path):
+def test_a_killed_run_goes_on_from_its_newest_checkpoint(whole, tmp_path: Path):
     """Its log and its weights are the uninterrupted run's; the steps since then are done again."""
-    run = settings(evaluation={"every_agent_steps": 40})
+    run = RUNS["tested"]
 
     def lines(folder: Path) -> list[dict[str, object]]:
         entries = [json.loads(text) for text in (folder / "metrics.jsonl").read_text().splitlines()]
@@ -253,27 +282,22 @@ def test_a_killed_run_goes_on_from_its_newest_checkpoint(tmp_path: Path):
             del entry["seconds"]
         return entries
 
-    whole = make_learner(run)
-    run_training(run, whole, tmp_path / "whole")
-
     def killing(agent_steps, asked_to_stop):
         if agent_steps == 80:  # past the checkpoint at 60
             raise Killed
         return no_test(agent_steps, asked_to_stop)
 
     with pytest.raises(Killed):
-        run_training(run, make_learner(run), tmp_path / "part", killing)
-    assert lines(tmp_path / "part")[-1]["agent_steps"] == 80
+        run_training(run, make_learner(run), tmp_path, killing)
+    assert lines(tmp_path)[-1]["agent_steps"] == 80
     again = make_learner(run)
-    run_training(run, again, tmp_path / "part")
-    assert lines(tmp_path / "part") == lines(tmp_path / "whole")
-    assert weights(again) == weights(whole)
+    run_training(run, again, tmp_path)
+    assert lines(tmp_path) == lines(whole("tested").folder)
+    assert weights(again) == whole("tested").weights
 
 
-def test_a_test_epoch_that_is_interrupted_is_due_again(tmp_path: Path):
-    run = settings(evaluation={"every_agent_steps": 40})
-    whole = make_learner(run)
-    run_training(run, whole, tmp_path / "whole")
+def test_a_test_epoch_that_is_interrupted_is_due_again(whole, tmp_path: Path):
+    run = RUNS["tested"]
     at: list[int] = []
 
     def interrupted(agent_steps, asked_to_stop):
@@ -284,18 +308,16 @@ def test_a_test_epoch_that_is_interrupted_is_due_again(tmp_path: Path):
         return no_test(agent_steps, asked_to_stop)
 
     with pytest.raises(KeyboardInterrupt):
-        run_training(run, make_learner(run), tmp_path / "part", interrupted)
+        run_training(run, make_learner(run), tmp_path, interrupted)
     again = make_learner(run)
-    run_training(run, again, tmp_path / "part", test)
+    run_training(run, again, tmp_path, test)
     assert at == [40, 80]
-    assert weights(again) == weights(whole)
+    assert weights(again) == whole("tested").weights
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_and_going_on_ends_with_the_same_bytes(number, tmp_path: Path):
-    run = settings(evaluation={"every_agent_steps": 40})
-    whole = make_learner(run)
-    run_training(run, whole, tmp_path / "whole")
+def test_a_signal_saves_and_going_on_ends_with_the_same_bytes(number, whole, tmp_path: Path):
+    run = RUNS["tested"]
 
     def signaled(agent_steps, asked_to_stop):
         if agent_steps == 40:
@@ -305,24 +327,23 @@ def test_a_signal_saves_and_going_on_ends_with_the_same_bytes(number, tmp_path: 
 
     handler = signal.getsignal(number)
     with pytest.raises(KeyboardInterrupt):
-        run_training(run, make_learner(run), tmp_path / "part", signaled)
+        run_training(run, make_learner(run), tmp_path, signaled)
     assert signal.getsignal(number) is handler
-    store = CheckpointStore(tmp_path / "part" / "checkpoints", 2)
+    store = CheckpointStore(tmp_path / "checkpoints", 2)
     newest = store.newest()
     assert newest is not None
     assert newest.agent_steps == 40
     again = make_learner(run)
-    run_training(run, again, tmp_path / "part")
-    assert weights(again) == weights(whole)
+    run_training(run, again, tmp_path)
+    assert weights(again) == whole("tested").weights
 
 
-def test_an_older_checkpoint_without_rings_is_refused(tmp_path: Path):
-    run = settings()
-    run_training(run, make_learner(run), tmp_path)
-    folders = sorted(p for p in (tmp_path / "checkpoints").iterdir() if p.is_dir())
+def test_an_older_checkpoint_without_rings_is_refused(whole, tmp_path: Path):
+    folder = shutil.copytree(whole("dqn").folder, tmp_path / "run")
+    folders = sorted(p for p in (folder / "checkpoints").iterdir() if p.is_dir())
     shutil.rmtree(folders[-1])
     with pytest.raises(ValueError, match="has no replay memory"):
-        run_training(run, make_learner(run), tmp_path)
+        run_training(RUNS["dqn"], make_learner(RUNS["dqn"]), folder)
 
 
 def test_learning_may_start_at_once():
@@ -334,14 +355,14 @@ def test_learning_may_start_at_once():
     training.close()
 
 
-def test_the_same_seed_gives_the_same_run_and_another_another(tmp_path: Path):
+def test_the_same_seed_gives_the_same_run_and_another_another(whole, tmp_path: Path):
     results = []
-    for number, seed in enumerate((5, 5, 6)):
+    for number, seed in enumerate((RUNS["dqn"].seed, 6)):
         run = settings(seed=seed)
         learner = make_learner(run)
         run_training(run, learner, tmp_path / str(number))
         results.append(weights(learner))
-    assert results[0] == results[1] != results[2]
+    assert results[0] == whole("dqn").weights != results[1]
 
 
 def test_test_epochs_and_checkpoints_come_by_their_periods(tmp_path: Path):
@@ -355,28 +376,24 @@ def test_test_epochs_and_checkpoints_come_by_their_periods(tmp_path: Path):
 
     train(run, make_learner(run), tmp_path, test, lambda *what: saved.append(what))
     assert at == [40, 80]
-    assert saved == [("newest", 30), ("newest", 60), ("newest", 90), ("newest", 90)][: len(saved)]
+    assert saved == [("newest", 30), ("newest", 60), ("newest", 90)]
     kept = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
     assert len(kept) == 2
     assert kept[-1].endswith("-at-90")
 
 
-def test_more_threads_change_nothing(tmp_path: Path):
-    results = []
-    for threads in (1, 3):
-        run = settings(environment={"num_envs": 2, "threads": threads})
-        learner = make_learner(run)
-        run_training(run, learner, tmp_path / str(threads))
-        results.append(weights(learner))
-    assert results[0] == results[1]
+def test_more_threads_change_nothing(whole, tmp_path: Path):
+    assert RUNS["dqn"].environment.threads == 1
+    run = settings(environment={"threads": 3})
+    learner = make_learner(run)
+    run_training(run, learner, tmp_path)
+    assert weights(learner) == whole("dqn").weights
 
 
-def test_torch_state_is_not_what_decides(tmp_path: Path):
-    results = []
-    for number in range(2):
+def test_torch_state_is_not_what_decides(whole, tmp_path: Path):
+    expected, run = whole("dqn").weights, RUNS["dqn"]
+    for number in range(2):  # at least one of them is not what the other run began with
         torch.manual_seed(number)
-        run = settings()
         learner = make_learner(run)
         run_training(run, learner, tmp_path / str(number))
-        results.append(weights(learner))
-    assert results[0] == results[1]
+        assert weights(learner) == expected
