@@ -133,10 +133,12 @@ def read_groups(folders: Sequence[Path]) -> list[Group]:
     groups = [Group("runs", None, (), tuple(read_runs(single)))] if single else []
     for folder, config, label in zip(folders, configs, _labels(folders), strict=True):
         if config["task"] == "pipeline":
-            runs = tuple(read_runs(_stage_folders(folder)))
-            # Convergence is computed, not trained: its page is another, in its own folder.
-            runs = tuple(run for run in runs if run.task != "convergence")
-            groups.append(Group(label, folder, tuple(config.get("shows", [])), runs))
+            stages = _stage_folders(folder)
+            # Convergence is computed, not trained: its page is another, in its own folder, and its
+            # log has no agent_steps.
+            trained = [f for f in stages if _read_config(f)["task"] != "convergence"]
+            shows = tuple(config.get("shows", []))
+            groups.append(Group(label, folder, shows, tuple(read_runs(trained))))
     return groups
 
 

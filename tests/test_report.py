@@ -233,6 +233,21 @@ def test_the_runs_of_a_pipeline_say_which_are_complete_and_what_time_all_took(tm
     assert "1 run; 2m05s of running time in all (their experts' aside).\n" in text
 
 
+def test_a_pipeline_reports_beside_a_stage_of_convergence(tmp_path, capsys):
+    """The lines of such a stage's log have no agent_steps; it has a page of its own."""
+    computed = tmp_path / "computed"
+    computed.mkdir()
+    (computed / "config.yaml").write_text("task: convergence\n")
+    (computed / "metrics.jsonl").write_text('{"experiment": "equation 8", "apart": 0.0}\n')
+    both = make_pipeline(tmp_path / "both", make_run(tmp_path / "amn"), computed)
+    assert report.main([str(both)]) == 0
+    assert "1 run; 2m05s of running time" in (both / "report" / "table.md").read_text()
+    alone = make_pipeline(tmp_path / "alone", computed)
+    assert report.main([str(alone)]) == 0
+    assert (alone / "report" / "index.html").is_file()
+    assert capsys.readouterr().err == ""
+
+
 def test_pipelines_with_a_baseline_each_have_tables_of_different_names(tmp_path):
     folders = []
     for name, heads in (("mdqn", "shared"), ("mcdqn", "separate")):
