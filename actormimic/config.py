@@ -328,7 +328,10 @@ class PipelineRun(RunSettings):
     task: Literal["pipeline"]
     stages: Annotated[dict[str, dict[str, Any]], Field(min_length=1)]
     """By name: ``config: FILE``, settings that override it, and ``each: {setting: [values]}`` for a
-    run of each combination. ``stage:NAME`` as a source is that stage's run (of the same seed)."""
+    run of each combination. ``stage:NAME`` as a source is that stage's run (of the same seed).
+
+    A config in a file is one beside it, or else one of the package's; as ``key=value`` it is one in
+    the working directory, or else one of the package's."""
     scale: str = "full"
     """Which of their files' ``scales`` the stages run at; ``full`` is the files as they stand."""
     shared_folder: Place | None = None

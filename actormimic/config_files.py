@@ -31,6 +31,7 @@ from actormimic.config import (
 )
 from actormimic.config_errors import one_line, show
 from actormimic.config_yaml import (
+    SHIPPED,
     apply_overrides,
     at_scale,
     find_config,
@@ -63,8 +64,10 @@ FREE = (
 for the order in which another device or another number of threads adds up its sums."""
 
 
-def load_settings(config: str, overrides: Sequence[str] = ()) -> RunSettings:
-    """The checked settings of the config named ``config`` (`find_config`) under ``overrides``.
+def load_settings(config: str, overrides: Sequence[str] = (), folder: Path = Path()) -> RunSettings:
+    """The checked settings of the config named ``config`` under ``overrides``.
+
+    ``folder`` is where the name is seen from (`find_config`).
 
     ``scale=NAME`` among them lays that one of the file's ``scales`` over the file, under the other
     overrides. The stages of a pipeline are checked too.
@@ -75,7 +78,7 @@ def load_settings(config: str, overrides: Sequence[str] = ()) -> RunSettings:
     scales = [text for text in overrides if text.partition("=")[0].strip() == "scale"]
     others = [text for text in overrides if text not in scales]
     scale = scales[-1].partition("=")[2].strip() if scales else None
-    values = at_scale(read_extended(find_config(config)), scale, f"config {config}")
+    values = at_scale(read_extended(find_config(config, folder)), scale, f"config {config}")
     return check_settings(apply_overrides(values, others))
 
 
@@ -124,7 +127,7 @@ def pipeline_stages(pipeline: PipelineRun) -> list[StageRun]:
             found = "is missing" if config is None else f"is {show(config)}"
             raise ValueError(f"stages.{name}.config {found}; allowed: a YAML file")
         try:
-            path = find_config(config)
+            path = find_config(config, SHIPPED)
             file = at_scale(read_extended(path), pipeline.scale, f"config {config}")
             for combination in _combinations(each):
                 values = merge(merge(file, inherited), overrides)
@@ -236,7 +239,7 @@ def expert_settings(settings: ActorMimicRun, game: str) -> DqnRun:
     wanted = settings.expert_training
     overrides = expert_overrides(settings, game)
     try:
-        expert = load_settings(wanted.config, overrides)
+        expert = load_settings(wanted.config, overrides, SHIPPED)
     except ValueError as error:
         without = overrides[: len(overrides) - len(wanted.overrides)]
         place = "overrides" if _loads(wanted.config, without) else "config"
@@ -250,7 +253,7 @@ def expert_settings(settings: ActorMimicRun, game: str) -> DqnRun:
 
 def _loads(config: str, overrides: Sequence[str]) -> bool:
     try:
-        load_settings(config, overrides)
+        load_settings(config, overrides, SHIPPED)
     except ValueError:
         return False
     return True

@@ -43,7 +43,7 @@ def recipe(settings: DqnRun | TransferRun, agent_steps: int) -> str:
         if own.get("preset") != settings.preset:
             start.append(f"preset={one_line_yaml(settings.preset)}")
         try:
-            base = flat_values(plain_values(load_settings(config, start)))
+            base = flat_values(plain_values(load_settings(config, start, SHIPPED)))
         except ValueError:
             continue  # what the config is meant for does not go with that preset
         changes = [

@@ -91,9 +91,10 @@ def help_text() -> str:
         ),
         "",
         *textwrap.wrap(
-            "A config may lie over another (extends: FILE) and may have scales, variants of itself "
-            "of which scale=NAME takes one. preset: NAME lays a named set of values under the "
-            "file's own; without one a task has the defaults below, which are no publication's.",
+            "A config may lie over another (extends: FILE, one beside it or of the package's) and "
+            "may have scales, variants of itself of which scale=NAME takes one. preset: NAME lays "
+            "a named set of values under the file's own; without one a task has the defaults "
+            "below, which are no publication's.",
             98,
         ),
         "",

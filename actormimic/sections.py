@@ -333,7 +333,8 @@ class ExpertTrainingSettings(Section):
     """How missing experts are trained before the student."""
 
     config: str = "expert.yaml"
-    """A ``task: dqn`` config; ``game`` is filled in."""
+    """A ``task: dqn`` config; ``game`` is filled in. In a file: one beside it, or else one of the
+    package's; as ``key=value``: one in the working directory, or else one of the package's."""
     folder: Place = "runs/experts"
     """Where the experts' run folders live; later runs find them there."""
     processes: Positive = 2
