@@ -146,6 +146,23 @@ def test_runs_of_one_name_are_told_apart_by_their_paths(tmp_path):
     assert [run.label for run in read_runs(folders)] == [str(f) for f in folders]
 
 
+@pytest.mark.parametrize(
+    ("ended", "expected"),
+    [
+        ({"agent_steps": 3000, "weights_agent_steps": 1000}, [2.0, 6.0]),  # it stopped early
+        ({"agent_steps": 3000}, [2.0, 6.0]),
+        ({"agent_steps": 4000, "weights_agent_steps": 4000}, [2.0, 6.0, 5.0]),
+    ],
+)
+def test_a_curve_goes_on_to_the_right_and_keeps_each_test_epoch(tmp_path, ended, expected):
+    folder = make_run(tmp_path / "amn")
+    (folder / "results.json").write_text(json.dumps(results(**ended)))
+    (run,) = read_runs([folder])
+    places, means = run.curves().series("test/return/pong")
+    assert (places, means) == ([1000, 3000, 4000][: len(means)], expected)
+    assert run.curves().series("test/return_std/pong") == (places, [0.5, 0.5, 1.5][: len(means)])
+
+
 def test_a_run_that_is_going_has_curves_and_an_interrupted_line_is_no_matter(tmp_path, capsys):
     folder = make_run(tmp_path / "amn", done=False)
     with (folder / "metrics.jsonl").open("a") as file:
