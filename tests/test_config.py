@@ -265,6 +265,15 @@ def test_settings_that_contradict_each_other_are_refused(values, message):
             )
             for horizons in ([1, 8], [8, 8], [16, 8])
         ),
+        *(
+            ({"task": "convergence", section: {key: value}}, f"{section}.{key} is {value}; allowed")
+            for section, key, value in (
+                ("horizon", "decay", 1e-09),
+                ("iteration", "decay", 1e9),
+                ("iteration", "sweep_from", 1e-09),
+                ("iteration", "sweep_to", 1e9),
+            )
+        ),
         ({"task": "convergence", "device": "cuda:7"}, "device is 'cuda:7'; allowed: auto or cpu"),
         ({"task": "convergence", "precision": "bfloat16"}, "precision is 'bfloat16'; allowed: fl"),
     ],
