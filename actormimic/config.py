@@ -268,8 +268,8 @@ class EvaluateRun(GamesSettings):
     """``task: evaluate``: a test epoch of a network, of random play, or of experts."""
 
     task: Literal["evaluate"]
-    source: Place = "random"
-    """A checkpoint, ``bundled``, or ``random``."""
+    source: Place | ExpertFile = "random"
+    """A checkpoint, ``bundled``, or ``random``; a file of another library as in ``experts``."""
 
     @model_validator(mode="after")
     def _nothing_idle(self) -> EvaluateRun:

@@ -280,7 +280,7 @@ def check_sources(settings: RunSettings) -> None:
 def _check_sources(settings: RunSettings, made: set[str], prefix: str) -> None:
     named: dict[str, str] = {}
     if isinstance(settings, TransferRun | EvaluateRun):
-        named["source"] = settings.source
+        named["source"] = expert_file(settings.source)
     if isinstance(settings, ActorMimicRun) and isinstance(settings.experts, dict):
         named = {
             f"experts.{game}": expert_file(source) for game, source in settings.experts.items()
