@@ -46,7 +46,7 @@ from actormimic.sections import (
 class RunSettings(Section):
     """What every task has."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] = "run"
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "run"
     """Name of the run; its folder is ``runs/<name>`` unless ``folder`` says otherwise."""
     folder: Place | None = None
     """The run's folder."""
