@@ -211,6 +211,8 @@ class TransferRun(OneGameSettings):
                 )
         if self.source == "random":
             refuse_idle(self, "reinitialize", "source is 'random'")
+            for name in SimilaritySettings.model_fields:
+                refuse_idle(self.similarity, name, "source is 'random'", "similarity.")
         elif not self.reinitialize:
             why = "each layer that it is for is the source's"
             refuse_idle(self.network, "initialization", why, "network.")
@@ -244,6 +246,11 @@ class ActorMimicRun(LearningSettings):
     def _experts_play(self) -> ActorMimicRun:
         if largest(self.actor_mimic.beta) == 0:
             refuse_idle(self.replay, "feature_dtype", "actor_mimic.beta is 0", "replay.")
+            # Presets have it whatever beta is, and so has a file that one was written down in.
+            preset = PRESETS["actor_mimic"].get(str(self.preset), {}).get("actor_mimic", {})
+            if self.actor_mimic.feature_factor != preset.get("feature_factor"):
+                why = "actor_mimic.beta is 0"
+                refuse_idle(self.actor_mimic, "feature_factor", why, "actor_mimic.")
         if isinstance(self.experts, dict):
             extra = sorted(set(self.experts) - set(self.games))
             if extra:
@@ -310,15 +317,7 @@ def needs_kernels(settings: RunSettings) -> str | None:
 
 
 Shown = Literal[
-    "table1",
-    "table2",
-    "figure1",
-    "figure2",
-    "figure3",
-    "figure4",
-    "figure5",
-    "figure6",
-    "figure7",
+    "table1", "table2", "figure1", "figure2", "figure3", "figure4", "figure5", "figure6", "figure7"
 ]
 
 

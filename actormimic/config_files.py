@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -39,7 +39,7 @@ from actormimic.config_yaml import (
     laid_over,
     read_extended,
 )
-from actormimic.sections import expert_file
+from actormimic.sections import ExpertTrainingSettings, expert_file, refuse_idle
 
 RESERVED_SOURCES = ("random", "bundled")
 """Sources of weights that are no paths."""
@@ -79,7 +79,29 @@ def load_settings(config: str, overrides: Sequence[str] = (), folder: Path = Pat
     others = [text for text in overrides if text not in scales]
     scale = scales[-1].partition("=")[2].strip() if scales else None
     values = at_scale(read_extended(find_config(config, folder)), scale, f"config {config}")
-    return check_settings(apply_overrides(values, others))
+    settings = check_settings(apply_overrides(values, others))
+    _refuse_idle_words(settings, flat_values(apply_overrides({}, others)))
+    return settings
+
+
+def _refuse_idle_words(settings: RunSettings, typed: Iterable[str]) -> None:
+    """Refuse what was typed and changes nothing. In a file it may: under other settings that are
+    typed, as those of the batched protocol under ``evaluation.protocol=paper``."""
+    names = {tuple(key.split(".")[:2]) for key in typed}
+    if (
+        ("evaluation", "lanes") in names
+        and isinstance(settings, GamesSettings)
+        and settings.evaluation.protocol == "paper"
+    ):
+        why = "evaluation.protocol is 'paper'"
+        refuse_idle(settings.evaluation, "lanes", why, "evaluation.")
+    if isinstance(settings, ActorMimicRun):
+        given = settings.experts
+        if given == "bundled" or (isinstance(given, dict) and not set(settings.games) - set(given)):
+            for name in ExpertTrainingSettings.model_fields:
+                if ("expert_training", name) in names:
+                    why = "experts has one of each game"
+                    refuse_idle(settings.expert_training, name, why, "expert_training.")
 
 
 def check_settings(values: dict[str, Any]) -> RunSettings:

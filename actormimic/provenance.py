@@ -34,6 +34,8 @@ def recipe(settings: DqnRun | TransferRun, agent_steps: int) -> str:
     wanted = flat_values(plain_values(settings.model_copy(update={"training": ended})))
     if wanted.get("source", "random") != "random":
         wanted["source"] = first_folder(settings.games[0])
+    if wanted["evaluation.protocol"] == "paper":  # then lanes mean nothing, and are not to be typed
+        del wanted["evaluation.lanes"]
     commands: list[list[str]] = []
     for config in shipped_configs():
         own = read_config(SHIPPED / config)

@@ -177,6 +177,23 @@ def test_the_published_dqn_in_every_number(preset, expected):
             {"replay": {"feature_dtype": "float32"}},
             "replay.feature_dtype is 'float32', which changes nothing .actor_mimic.beta is 0",
         ),
+        (
+            "actor_mimic",
+            {"actor_mimic": {"feature_factor": 2.0}},
+            "actor_mimic.feature_factor is 2.0, which changes nothing .actor_mimic.beta is 0",
+        ),
+        ("actor_mimic", {"preset": "authors", "actor_mimic": {"feature_factor": 2.0}}, "is 2.0, w"),
+        (
+            "transfer",
+            {"similarity": {"agent_steps": 50}},
+            "similarity.agent_steps is 50, which changes nothing .source is 'random'",
+        ),
+        ("transfer", {"similarity": {"variance": 0.5}}, "similarity.variance is 0.5, which chang"),
+        (
+            "transfer",
+            {"source": "runs/amn", "similarity": {"agent_steps": 0, "variance": 0.5}},
+            "variance is 0.5, which changes nothing .agent_steps is 0",
+        ),
         ("actor_mimic", {"early_stopping": {"min_improvement": 1.0}}, "min_improvement is 1.0, wh"),
         ("actor_mimic", {"network": {"outputs": "valid"}}, "outputs is 'valid' for 2 games with o"),
         ("multitask_dqn", {"network": {"outputs": "valid"}}, "outputs is 'valid' for 2 games wit"),
