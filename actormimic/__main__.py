@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import actormimic
+from actormimic.command_line import command
 
 
 def cmake_dir() -> Path:
@@ -24,7 +26,9 @@ def cmake_dir() -> Path:
     )
 
 
-def main() -> None:
+@command("actormimic")
+def main() -> int:
+    """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m actormimic", description=__doc__)
     parser.add_argument("--version", action="version", version=actormimic.__version__)
     parser.add_argument(
@@ -36,12 +40,13 @@ def main() -> None:
     options = parser.parse_args()
     if not options.cmake_dir:
         parser.print_help()
-        return
+        return 0
     try:
         print(cmake_dir())
     except RuntimeError as problem:
         parser.exit(1, f"{problem}\n")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

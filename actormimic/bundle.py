@@ -36,7 +36,7 @@ from actormimic.cards import (
     write_card,
 )
 from actormimic.checkpoint import WeightsHeader, load_weights, save_weights
-from actormimic.command_line import Parser, Say
+from actormimic.command_line import Parser, Say, command
 from actormimic.config import DqnRun, OneGameSettings, TransferRun
 from actormimic.config_files import check_settings
 from actormimic.devices import device_of, machine_in_words
@@ -229,25 +229,22 @@ def _episodes(score: GameScore) -> PlayedEpisodes:
     )
 
 
+@command("actormimic.bundle")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    try:
-        options = _options(arguments)
-        made = [partial(bundle, run) for run in options.runs]
-        made += [partial(play_again, game) for game in options.again]
-        for make in made:
-            card = make(options.out, options.agent_steps, options.seed)
-            played = card.evaluation
-            print(
-                f"{card.game}: {played.expert.mean:g} ± {played.expert.deviation:g} over "
-                f"{played.expert.episodes} episodes (random play {played.random.mean:g}); "
-                f"{options.out / card.weights.name}, {card.weights.bytes:,} bytes"
-            )
-        write_index(options.out)
-        print(f"page: {options.out / INDEX_NAME}")
-    except (ValueError, OSError) as error:
-        print(f"actormimic.bundle: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    options = _options(arguments)
+    made = [partial(bundle, run) for run in options.runs]
+    made += [partial(play_again, game) for game in options.again]
+    for make in made:
+        card = make(options.out, options.agent_steps, options.seed)
+        played = card.evaluation
+        print(
+            f"{card.game}: {played.expert.mean:g} ± {played.expert.deviation:g} over "
+            f"{played.expert.episodes} episodes (random play {played.random.mean:g}); "
+            f"{options.out / card.weights.name}, {card.weights.bytes:,} bytes"
+        )
+    write_index(options.out)
+    print(f"page: {options.out / INDEX_NAME}")
     return 0
 
 

@@ -46,7 +46,7 @@ from actormimic.sections import (
 class RunSettings(Section):
     """What every task has."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] = "run"
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "run"
     """Name of the run; its folder is ``runs/<name>`` unless ``folder`` says otherwise."""
     folder: Place | None = None
     """The run's folder."""
@@ -212,6 +212,8 @@ class TransferRun(OneGameSettings):
                 )
         if self.source == "random":
             refuse_idle(self, "reinitialize", "source is 'random'")
+            for name in SimilaritySettings.model_fields:
+                refuse_idle(self.similarity, name, "source is 'random'", "similarity.")
         elif not self.reinitialize:
             why = "each layer that it is for is the source's"
             refuse_idle(self.network, "initialization", why, "network.")
@@ -245,6 +247,11 @@ class ActorMimicRun(LearningSettings):
     def _experts_play(self) -> ActorMimicRun:
         if largest(self.actor_mimic.beta) == 0:
             refuse_idle(self.replay, "feature_dtype", "actor_mimic.beta is 0", "replay.")
+            # Presets have it whatever beta is, and so has a file that one was written down in.
+            preset = PRESETS["actor_mimic"].get(str(self.preset), {}).get("actor_mimic", {})
+            if self.actor_mimic.feature_factor != preset.get("feature_factor"):
+                why = "actor_mimic.beta is 0"
+                refuse_idle(self.actor_mimic, "feature_factor", why, "actor_mimic.")
         if isinstance(self.experts, dict):
             extra = sorted(set(self.experts) - set(self.games))
             if extra:
@@ -269,8 +276,8 @@ class EvaluateRun(GamesSettings):
     """``task: evaluate``: a test epoch of a network, of random play, or of experts."""
 
     task: Literal["evaluate"]
-    source: Place = "random"
-    """A checkpoint, ``bundled``, or ``random``."""
+    source: Place | ExpertFile = "random"
+    """A checkpoint, ``bundled``, or ``random``; a file of another library as in ``experts``."""
 
     @model_validator(mode="after")
     def _nothing_idle(self) -> EvaluateRun:
@@ -311,15 +318,7 @@ def needs_kernels(settings: RunSettings) -> str | None:
 
 
 Shown = Literal[
-    "table1",
-    "table2",
-    "figure1",
-    "figure2",
-    "figure3",
-    "figure4",
-    "figure5",
-    "figure6",
-    "figure7",
+    "table1", "table2", "figure1", "figure2", "figure3", "figure4", "figure5", "figure6", "figure7"
 ]
 
 
@@ -329,7 +328,10 @@ class PipelineRun(RunSettings):
     task: Literal["pipeline"]
     stages: Annotated[dict[str, dict[str, Any]], Field(min_length=1)]
     """By name: ``config: FILE``, settings that override it, and ``each: {setting: [values]}`` for a
-    run of each combination. ``stage:NAME`` as a source is that stage's run (of the same seed)."""
+    run of each combination. ``stage:NAME`` as a source is that stage's run (of the same seed).
+
+    A config in a file is one beside it, or else one of the package's; as ``key=value`` it is one in
+    the working directory, or else one of the package's."""
     scale: str = "full"
     """Which of their files' ``scales`` the stages run at; ``full`` is the files as they stand."""
     shared_folder: Place | None = None

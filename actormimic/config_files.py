@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -31,6 +31,7 @@ from actormimic.config import (
 )
 from actormimic.config_errors import one_line, show
 from actormimic.config_yaml import (
+    SHIPPED,
     apply_overrides,
     at_scale,
     find_config,
@@ -38,7 +39,7 @@ from actormimic.config_yaml import (
     laid_over,
     read_extended,
 )
-from actormimic.sections import expert_file
+from actormimic.sections import ExpertTrainingSettings, expert_file, refuse_idle
 
 RESERVED_SOURCES = ("random", "bundled")
 """Sources of weights that are no paths."""
@@ -63,8 +64,10 @@ FREE = (
 for the order in which another device or another number of threads adds up its sums."""
 
 
-def load_settings(config: str, overrides: Sequence[str] = ()) -> RunSettings:
-    """The checked settings of the config named ``config`` (`find_config`) under ``overrides``.
+def load_settings(config: str, overrides: Sequence[str] = (), folder: Path = Path()) -> RunSettings:
+    """The checked settings of the config named ``config`` under ``overrides``.
+
+    ``folder`` is where the name is seen from (`find_config`).
 
     ``scale=NAME`` among them lays that one of the file's ``scales`` over the file, under the other
     overrides. The stages of a pipeline are checked too.
@@ -75,8 +78,30 @@ def load_settings(config: str, overrides: Sequence[str] = ()) -> RunSettings:
     scales = [text for text in overrides if text.partition("=")[0].strip() == "scale"]
     others = [text for text in overrides if text not in scales]
     scale = scales[-1].partition("=")[2].strip() if scales else None
-    values = at_scale(read_extended(find_config(config)), scale, f"config {config}")
-    return check_settings(apply_overrides(values, others))
+    values = at_scale(read_extended(find_config(config, folder)), scale, f"config {config}")
+    settings = check_settings(apply_overrides(values, others))
+    _refuse_idle_words(settings, flat_values(apply_overrides({}, others)))
+    return settings
+
+
+def _refuse_idle_words(settings: RunSettings, typed: Iterable[str]) -> None:
+    """Refuse what was typed and changes nothing. In a file it may: under other settings that are
+    typed, as those of the batched protocol under ``evaluation.protocol=paper``."""
+    names = {tuple(key.split(".")[:2]) for key in typed}
+    if (
+        ("evaluation", "lanes") in names
+        and isinstance(settings, GamesSettings)
+        and settings.evaluation.protocol == "paper"
+    ):
+        why = "evaluation.protocol is 'paper'"
+        refuse_idle(settings.evaluation, "lanes", why, "evaluation.")
+    if isinstance(settings, ActorMimicRun):
+        given = settings.experts
+        if given == "bundled" or (isinstance(given, dict) and not set(settings.games) - set(given)):
+            for name in ExpertTrainingSettings.model_fields:
+                if ("expert_training", name) in names:
+                    why = "experts has one of each game"
+                    refuse_idle(settings.expert_training, name, why, "expert_training.")
 
 
 def check_settings(values: dict[str, Any]) -> RunSettings:
@@ -124,7 +149,7 @@ def pipeline_stages(pipeline: PipelineRun) -> list[StageRun]:
             found = "is missing" if config is None else f"is {show(config)}"
             raise ValueError(f"stages.{name}.config {found}; allowed: a YAML file")
         try:
-            path = find_config(config)
+            path = find_config(config, SHIPPED)
             file = at_scale(read_extended(path), pipeline.scale, f"config {config}")
             for combination in _combinations(each):
                 values = merge(merge(file, inherited), overrides)
@@ -236,7 +261,7 @@ def expert_settings(settings: ActorMimicRun, game: str) -> DqnRun:
     wanted = settings.expert_training
     overrides = expert_overrides(settings, game)
     try:
-        expert = load_settings(wanted.config, overrides)
+        expert = load_settings(wanted.config, overrides, SHIPPED)
     except ValueError as error:
         without = overrides[: len(overrides) - len(wanted.overrides)]
         place = "overrides" if _loads(wanted.config, without) else "config"
@@ -250,7 +275,7 @@ def expert_settings(settings: ActorMimicRun, game: str) -> DqnRun:
 
 def _loads(config: str, overrides: Sequence[str]) -> bool:
     try:
-        load_settings(config, overrides)
+        load_settings(config, overrides, SHIPPED)
     except ValueError:
         return False
     return True
@@ -277,7 +302,7 @@ def check_sources(settings: RunSettings) -> None:
 def _check_sources(settings: RunSettings, made: set[str], prefix: str) -> None:
     named: dict[str, str] = {}
     if isinstance(settings, TransferRun | EvaluateRun):
-        named["source"] = settings.source
+        named["source"] = expert_file(settings.source)
     if isinstance(settings, ActorMimicRun) and isinstance(settings.experts, dict):
         named = {
             f"experts.{game}": expert_file(source) for game, source in settings.experts.items()

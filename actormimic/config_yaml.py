@@ -6,6 +6,7 @@ What the values mean is checked in `actormimic.config_files`.
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ import yaml
 from actormimic.config import merge
 from actormimic.config_errors import nearest, show
 
-SHIPPED = Path(__file__).parent / "configs"
+SHIPPED = Path(__file__).absolute().parent / "configs"
 
 FULL = "full"
 """The scale of a file as it stands."""
@@ -63,13 +64,16 @@ def shipped_configs() -> list[str]:
     return sorted(path.relative_to(SHIPPED).as_posix() for path in SHIPPED.rglob("*.yaml"))
 
 
-def find_config(name: str) -> Path:
-    """The config file ``name``: a path, or one of the package's own.
+def find_config(name: str, folder: Path = Path()) -> Path:
+    """The config file ``name``: a path from ``folder`` on, or one of the package's own.
+
+    ``folder`` is where a person types the name, or where the file lies that has it. In settings
+    that were read names mean the same everywhere (`_placed`), as seen from `SHIPPED`.
 
     Raises:
         ValueError: there is no such file; the line lists the package's own.
     """
-    given = Path(name).expanduser()
+    given = folder / Path(name).expanduser()
     if given.is_dir():
         raise ValueError(f"config {name} is a folder; allowed: a YAML file")
     if given.exists():
@@ -105,23 +109,45 @@ def read_config(path: Path) -> dict[str, Any]:
 def read_extended(path: Path, above: Sequence[Path] = ()) -> dict[str, Any]:
     """`read_config`, laid over the config that its ``extends`` names.
 
+    The configs that a file names are those beside it, or else the package's.
+
     Raises:
         ValueError: as `read_config`; ``extends`` is no config's name, or leads back to ``path``.
     """
-    values = read_config(path)
+    values: dict[str, Any] = _placed(read_config(path), path.parent)
     base = values.pop("extends", None)
     if base is None:
         return values
     if not isinstance(base, str):
         raise ValueError(f"config {path}: extends is {show(base)}; allowed: a YAML file")
-    below = find_config(base)
+    below = find_config(base, path.parent)
     if below.resolve() in (p.resolve() for p in (path, *above)):
         raise ValueError(f"config {path}: extends leads back to {below}")
     return merge(read_extended(below, (path, *above)), values)
 
 
+def _placed(values: Any, folder: Path, key: str = "") -> Any:
+    """``values`` with each ``config`` in them under a name that means the same from anywhere.
+
+    Where the name is that of a file seen from ``folder``, this is its whole path; of the package's
+    own, and of files that are not there, it is the name as it was.
+    """
+    if isinstance(values, dict):
+        return {name: _placed(value, folder, name) for name, value in values.items()}
+    if isinstance(values, list):
+        return [_placed(value, folder, key) for value in values]
+    if not isinstance(values, str) or key.rpartition(".")[2] != "config":
+        return values
+    path = Path(os.path.abspath(folder / Path(values).expanduser()))
+    if not path.is_file():
+        return values
+    return path.relative_to(SHIPPED).as_posix() if path.is_relative_to(SHIPPED) else str(path)
+
+
 def apply_overrides(values: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
     """``values`` with each ``dotted.key=value`` laid on top; values are read as YAML.
+
+    The configs that they name are those in the working directory, or else the package's.
 
     Raises:
         ValueError: an override without a key or ``=``, or whose value is not YAML.
@@ -131,7 +157,7 @@ def apply_overrides(values: dict[str, Any], overrides: Iterable[str]) -> dict[st
         parts = key.strip().split(".")
         if not equals or not all(parts):
             raise ValueError(f"override {override!r} is not understood; allowed: key=value")
-        value = _parse_yaml(text, f"the value of {key.strip()}")
+        value = _placed(_parse_yaml(text, f"the value of {key.strip()}"), Path(), key.strip())
         values = laid_over(values, parts, value)
     return values
 

@@ -86,7 +86,10 @@ def stationary_point(case: LinearCase, states: Array, decay: float) -> Array:
         for _ in range(_HALVINGS):
             after = objective(case, states, theta + size[..., None, None] * step, decay)
             # Near the minimum the objective's rounding hides the gain: full steps are right there.
-            poor = (after > before - 0.25 * size * gain) & (gain > 1e-12 * np.abs(before))
+            # However small the objective is, the logarithms in it are of order 1 and more.
+            poor = (after > before - 0.25 * size * gain) & (
+                gain > 1e-12 * np.maximum(1.0, np.abs(before))
+            )
             if not poor.any():
                 break
             size = np.where(poor, size / 2, size)

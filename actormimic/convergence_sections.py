@@ -9,6 +9,9 @@ from pydantic import Field, field_validator, model_validator
 
 from actormimic.sections import Positive, PositiveFloat, Probability, Section
 
+# Beyond these float64 no longer finds the minimum of eq. 7, or tells distances from it apart.
+Decay = Annotated[float, Field(ge=1e-8, le=1e8)]
+
 
 class ProcessSettings(Section):
     """The Markov decision processes that ``task: convergence`` generates."""
@@ -38,15 +41,15 @@ class IterationSettings(Section):
     """Share of random actions in Gamma."""
     temperature: PositiveFloat = 0.1
     """Of Gamma's softmax; towards 0 it becomes the argmax and its Lipschitz constant grows."""
-    decay: PositiveFloat = 30.0
+    decay: Decay = 30.0
     """lambda of eq. 7 at which the iteration is shown from many starts."""
     starts: Annotated[int, Field(ge=2)] = 24
     """Policies that the iteration starts from."""
     iterations: Positive = 200
     """The most iterations from each start."""
-    sweep_from: PositiveFloat = 1e-3
+    sweep_from: Decay = 1e-3
     """The smallest lambda at which the contraction is measured."""
-    sweep_to: PositiveFloat = 1e4
+    sweep_to: Decay = 1e4
     """The largest."""
     sweep_points: Annotated[int, Field(ge=2)] = 29
     """How many, evenly spaced in the logarithm."""
@@ -80,7 +83,7 @@ class HorizonSettings(Section):
         default=[8, 16, 32, 64, 128, 256, 512]
     )
     """Lengths T of the episodes, in decisions: each at least 2 and more than the one before."""
-    decay: PositiveFloat = 1e-4
+    decay: Decay = 1e-4
     """lambda of eq. 7; the student's rate of errors is of its size."""
     expert_shares: Annotated[list[Probability], Field(min_length=1)] = Field(
         default=[0.0, 0.5, 1.0]

@@ -12,6 +12,7 @@ from pathlib import Path
 from actormimic.command_line import Say
 from actormimic.config import ActorMimicRun
 from actormimic.config_files import expert_overrides, expert_settings, settings_digest
+from actormimic.config_yaml import SHIPPED, find_config
 from actormimic.experts import bundled_games
 from actormimic.sections import ExpertFile
 from actormimic.side_by_side import Waiting, run_side_by_side
@@ -62,6 +63,6 @@ def _training(settings: ActorMimicRun, game: str) -> tuple[Path, list[str]]:
     wanted = settings.expert_training
     expert = expert_settings(settings, game)
     folder = Path(wanted.folder) / f"{game}-{settings_digest(expert, but=_INCIDENTAL)}"
-    words = [sys.executable, "-m", "actormimic.run", wanted.config]
+    words = [sys.executable, "-m", "actormimic.run", str(find_config(wanted.config, SHIPPED))]
     words += expert_overrides(settings, game)
     return folder, [*words, f"name={game}", f"folder={folder}"]

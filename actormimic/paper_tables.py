@@ -87,10 +87,9 @@ def table1(group: Group, kind: str | None = None) -> list[Section]:
         + (f", [95% interval over them]; {INTERVALS}. " if networks > 1 else ". ")
         + "An expert without test epochs of its own training has those of its own play. AMN/DQN is "
         "the paper's percentage, which says nothing where the expert's score is not positive; "
-        "random to DQN: how far from random play (0%) to the expert's mean (100%). The paper's: "
-        "Table 1 of Parisotto et al. 2016, 100 epochs of 250,000 agent_steps per game."
-        + young_experts(group, scores)
-        + still_training(amn_runs(group, kind))
+        "random to DQN: how far from random play (0%) to the expert's mean (100%), where that is "
+        "higher. The paper's: Table 1 of Parisotto et al. 2016, 100 epochs of 250,000 agent_steps "
+        "per game." + young_experts(group, scores) + still_training(amn_runs(group, kind))
     )
     return [Section("Table 1", caption, header, rows)]
 
@@ -234,7 +233,7 @@ def _from_random(
         return "-"
     random = sum(tested) / len(tested)
     span = expert.mean - random
-    return f"{100 * (student.mean - random) / span:.1f}%" if span else "-"
+    return f"{100 * (student.mean - random) / span:.1f}%" if span > 0 else "-"
 
 
 def all_sections(group: Group) -> list[Section]:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 
 from actormimic.checkpoint import load_weights
-from actormimic.command_line import Parser
+from actormimic.command_line import Parser, command
 from actormimic.environments import make_env, whole_games
 from actormimic.policy import Policy, load, weights_path
 from actormimic.sections import EnvironmentSettings
@@ -103,48 +103,54 @@ class Game:
 def record(path: Path, pictures: Iterator[Picture], pictures_per_second: float) -> None:
     """Write ``pictures``, twice as large, to an ``.mp4`` or ``.gif``.
 
+    It is written aside and renamed: what lies at ``path`` stays until the new one is whole.
+
     Raises:
-        ValueError: another suffix.
+        ValueError: another suffix, or a folder.
         OSError: the file cannot be written.
     """
     if path.suffix not in _SUFFIXES:
         raise ValueError(f"--out is {path}; allowed: a name that ends in {' or '.join(_SUFFIXES)}")
+    if path.is_dir():
+        raise ValueError(f"--out is {path}, a folder; allowed: a file")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.open("ab").close()  # the encoder's own complaint about a bad path is a page long
+    unfinished = path.with_name(f".{path.stem}.unfinished{path.suffix}")
+    unfinished.open("wb").close()  # the encoder's own complaint about a bad path is a page long
     options: dict[str, Any] = (
         {"fps": pictures_per_second, "macro_block_size": 2}
         if path.suffix == ".mp4"
         else {"duration": 1000 / pictures_per_second, "loop": 0}
     )
     writer: Any
-    with imageio.get_writer(path, **options) as writer:
-        for picture in pictures:
-            writer.append_data(picture.repeat(_ZOOM, axis=0).repeat(_ZOOM, axis=1))
+    try:
+        with imageio.get_writer(unfinished, **options) as writer:
+            for picture in pictures:
+                writer.append_data(picture.repeat(_ZOOM, axis=0).repeat(_ZOOM, axis=1))
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
+@command("actormimic.play")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    try:
-        options = _options(arguments)
-        policy = load(options.checkpoint)
-        name = options.game or (policy.games[0] if len(policy.games) == 1 else None)
-        if name is None:
-            raise ValueError(f"--game is missing; allowed: {', '.join(policy.games)}")
-        _, header = load_weights(weights_path(Path(options.checkpoint)))
-        environment = EnvironmentSettings.model_validate(header.settings.get("environment", {}))
-        game = Game(
-            policy,
-            name,
-            environment,
-            epsilon=options.epsilon,
-            seed=options.seed,
-            max_agent_steps=options.max_agent_steps,
-        )
-        out = options.out or Path(f"{name}.mp4")
-        record(out, game.pictures(), _EMULATOR_FRAMES_PER_SECOND / environment.frame_skip)
-    except (ValueError, OSError) as error:
-        print(f"actormimic.play: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    options = _options(arguments)
+    policy = load(options.checkpoint)
+    name = options.game or (policy.games[0] if len(policy.games) == 1 else None)
+    if name is None:
+        raise ValueError(f"--game is missing; allowed: {', '.join(policy.games)}")
+    _, header = load_weights(weights_path(Path(options.checkpoint)))
+    environment = EnvironmentSettings.model_validate(header.settings.get("environment", {}))
+    game = Game(
+        policy,
+        name,
+        environment,
+        epsilon=options.epsilon,
+        seed=options.seed,
+        max_agent_steps=options.max_agent_steps,
+    )
+    out = options.out or Path(f"{name}.mp4")
+    record(out, game.pictures(), _EMULATOR_FRAMES_PER_SECOND / environment.frame_skip)
     end = "" if game.over else ", stopped before the game was over"
     print(f"{name}: score {game.score:g} after {game.agent_steps:,} agent steps{end}; {out}")
     return 0

@@ -34,6 +34,8 @@ def recipe(settings: DqnRun | TransferRun, agent_steps: int) -> str:
     wanted = flat_values(plain_values(settings.model_copy(update={"training": ended})))
     if wanted.get("source", "random") != "random":
         wanted["source"] = first_folder(settings.games[0])
+    if wanted["evaluation.protocol"] == "paper":  # then lanes mean nothing, and are not to be typed
+        del wanted["evaluation.lanes"]
     commands: list[list[str]] = []
     for config in shipped_configs():
         own = read_config(SHIPPED / config)
@@ -43,7 +45,7 @@ def recipe(settings: DqnRun | TransferRun, agent_steps: int) -> str:
         if own.get("preset") != settings.preset:
             start.append(f"preset={one_line_yaml(settings.preset)}")
         try:
-            base = flat_values(plain_values(load_settings(config, start)))
+            base = flat_values(plain_values(load_settings(config, start, SHIPPED)))
         except ValueError:
             continue  # what the config is meant for does not go with that preset
         changes = [

@@ -65,7 +65,8 @@ class Run:
         return rows
 
     def curves(self) -> Curves:
-        """What the plots draw of it: its log and, once it is complete, its last test epoch."""
+        """What the plots draw of it: its log and, once it is complete, its last test epoch, where
+        the log has none as late."""
         means = {
             who: {row["game"]: row[who]["mean"] for row in self.rows() if row.get(who)}
             for who in ("expert", "random")
@@ -75,10 +76,18 @@ class Run:
             if self.metrics and (score := row.get("student")):
                 last[f"test/return/{row['game']}"] = score["mean"]
                 last[f"test/return_std/{row['game']}"] = score["std"]
+        lines = self.metrics
         if last and self.results:
+            # Fewer than the run's where it stopped early: the log has a test epoch of those weights
+            # then, and later ones. A curve goes on to the right, with one point at each place.
             behind = self.results.get("weights_agent_steps", self.results["agent_steps"])
-            last["agent_steps"] = behind  # fewer than the run's, where it stopped early
-        lines = [*self.metrics, last] if last else self.metrics
+            tested = [
+                line["agent_steps"]
+                for line in lines
+                if any(line.get(name) is not None for name in last)
+            ]
+            if behind > max(tested, default=0):
+                lines = [*lines, {**last, "agent_steps": behind}]
         return Curves(self.label, lines, means["expert"], means["random"], tuple(self.games))
 
     def test_epochs(self, game: str) -> list[EpochScore]:
@@ -133,10 +142,12 @@ def read_groups(folders: Sequence[Path]) -> list[Group]:
     groups = [Group("runs", None, (), tuple(read_runs(single)))] if single else []
     for folder, config, label in zip(folders, configs, _labels(folders), strict=True):
         if config["task"] == "pipeline":
-            runs = tuple(read_runs(_stage_folders(folder)))
-            # Convergence is computed, not trained: its page is another, in its own folder.
-            runs = tuple(run for run in runs if run.task != "convergence")
-            groups.append(Group(label, folder, tuple(config.get("shows", [])), runs))
+            stages = _stage_folders(folder)
+            # Convergence is computed, not trained: its page is another, in its own folder, and its
+            # log has no agent_steps.
+            trained = [f for f in stages if _read_config(f)["task"] != "convergence"]
+            shows = tuple(config.get("shows", []))
+            groups.append(Group(label, folder, shows, tuple(read_runs(trained))))
     return groups
 
 

@@ -11,9 +11,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from actormimic.command_line import command
 from actormimic.replay import ReplayRing, list_rings, remove_ring
 
 
+@command("actormimic.replay")
 def main(arguments: Sequence[str] | None = None) -> int:
     """List, inspect or remove rings as ``arguments`` say; returns the exit code."""
     parser = argparse.ArgumentParser(
@@ -47,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _inspect(options.inspect, options.interval)
         else:
             remove_ring(options.remove)
+    except BrokenPipeError:
+        raise
     except (OSError, ValueError, RuntimeError) as error:
         # An OSError's own text would begin with its number.
         print(getattr(error, "strerror", None) or error, file=sys.stderr)

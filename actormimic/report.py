@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from actormimic.command_line import command
 from actormimic.config_yaml import read_config
 from actormimic.convergence_report import write_convergence_report
 from actormimic.games import REFERENCE_SCORES, human_normalized
@@ -137,30 +138,27 @@ def _is_convergence(folder: Path) -> bool:
     return config.is_file() and read_config(config).get("task") == "convergence"
 
 
+@command("actormimic.report")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if {"--help", "-h"} & set(words):
         print(f"{USAGE}\n\n{__doc__}")
         return 0
-    try:
-        out = None
-        if "--out" in words:
-            at = words.index("--out")
-            if at + 1 == len(words):
-                raise ValueError(f"--out names no folder; {USAGE}")
-            out = Path(words[at + 1]).expanduser()
-            del words[at : at + 2]
-        if unknown := [word for word in words if word.startswith("-")]:
-            raise ValueError(f"option {unknown[0]} is unknown; {USAGE}")
-        if not words:
-            raise ValueError(f"RUN_DIR is missing; {USAGE}")
-        folders = [Path(word).expanduser() for word in words]
-        page = write_report(folders, out)
-        groups = [] if any(map(_is_convergence, folders)) else read_groups(folders)
-    except (ValueError, OSError) as error:
-        print(f"actormimic.report: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    out = None
+    if "--out" in words:
+        at = words.index("--out")
+        if at + 1 == len(words):
+            raise ValueError(f"--out names no folder; {USAGE}")
+        out = Path(words[at + 1]).expanduser()
+        del words[at : at + 2]
+    if unknown := [word for word in words if word.startswith("-")]:
+        raise ValueError(f"option {unknown[0]} is unknown; {USAGE}")
+    if not words:
+        raise ValueError(f"RUN_DIR is missing; {USAGE}")
+    folders = [Path(word).expanduser() for word in words]
+    page = write_report(folders, out)
+    groups = [] if any(map(_is_convergence, folders)) else read_groups(folders)
     if groups:
         print(f"{_summary(groups)}\n")
     print(page)

@@ -21,7 +21,8 @@ def score_rows(
     scores: Mapping[str, Mapping[str, Summary]],
     experts: ExpertsPolicy | None = None,
 ) -> list[dict[str, Any]]:
-    """A row for each game: its scores, and 100 (student - random) / (expert - random)."""
+    """A row for each game: its scores, and 100 (student - random) / (expert - random), or None
+    where the expert is no better than random play and there is no way to go."""
     rows = []
     for number, game in enumerate(games):
         row: dict[str, Any] = {"game": game, "expert": None, "student": None}
@@ -33,7 +34,7 @@ def score_rows(
         row["percent"] = None
         if row["expert"] and row["student"]:
             span = row["expert"]["mean"] - row["random"]["mean"]
-            if span != 0:
+            if span > 0:
                 row["percent"] = 100 * (row["student"]["mean"] - row["random"]["mean"]) / span
         rows.append(row)
     return rows

@@ -22,6 +22,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 from tqdm import tqdm
 
+from actormimic.command_line import INTERRUPTED, command
 from actormimic.config import (
     ActorMimicRun,
     EvaluateRun,
@@ -43,6 +44,7 @@ from actormimic.side_by_side import stop_with_parent
 USAGE = "usage: python -m actormimic.run CONFIG [key=value ...] [--traceback] | --help | --list"
 
 
+@command("actormimic.run")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
@@ -57,9 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 0
     if unknown := sorted(options - {"--traceback"}):
-        return _refuse(f"option {unknown[0]} is unknown; allowed: --help, --list, --traceback")
+        raise ValueError(f"option {unknown[0]} is unknown; allowed: --help, --list, --traceback")
     if not words:
-        return _refuse(f"CONFIG is missing; {USAGE}; --list names the package's configs")
+        raise ValueError(f"CONFIG is missing; {USAGE}; --list names the package's configs")
     config, *overrides = words
     try:
         settings = load_settings(config, overrides)
@@ -70,11 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             check_machine_and_networks(settings)
         with open_run_folder(settings) as folder:
             return _run(settings, folder, [config, *overrides])
-    except (ValueError, OSError, Diverged) as error:
+    except (ValueError, OSError, Diverged):
         # What the caller can mend: a file that is missing or foreign, a full disk, the step size.
         if "--traceback" in options:
             traceback.print_exc()
-        return _refuse(_reason(error))
+        raise
 
 
 def help_text() -> str:
@@ -91,9 +93,10 @@ def help_text() -> str:
         ),
         "",
         *textwrap.wrap(
-            "A config may lie over another (extends: FILE) and may have scales, variants of itself "
-            "of which scale=NAME takes one. preset: NAME lays a named set of values under the "
-            "file's own; without one a task has the defaults below, which are no publication's.",
+            "A config may lie over another (extends: FILE, one beside it or of the package's) and "
+            "may have scales, variants of itself of which scale=NAME takes one. preset: NAME lays "
+            "a named set of values under the file's own; without one a task has the defaults "
+            "below, which are no publication's.",
             98,
         ),
         "",
@@ -154,7 +157,7 @@ def _run(settings: RunSettings, folder: Path, words: list[str]) -> int:
         again = [word for word in words if not word.startswith("resume=")]
         command = shlex.join(["python", "-m", "actormimic.run", *again])
         _say(f"interrupted; what is done lies in {folder}. To go on: {command}")
-        return 130
+        return INTERRUPTED
     finally:
         signal.signal(signal.SIGTERM, previous)
     return 0
@@ -174,17 +177,6 @@ def _needs_a_look(settings: RunSettings) -> bool:
 def _say(text: str) -> None:
     tqdm.write(text)  # a progress bar that is up is moved out of the way
     sys.stdout.flush()
-
-
-def _refuse(reason: str) -> int:
-    print(f"actormimic.run: {' '.join(reason.split())}", file=sys.stderr)
-    return 2
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{error.filename}: {error.strerror}"
-    return str(error)
 
 
 def _first_sentence(path: Path) -> str:

@@ -288,6 +288,12 @@ class SimilaritySettings(Section):
     variance: Annotated[float, Field(gt=0.0, le=1.0)] = 0.95
     """Share of a source's variance that its principal directions are to hold (``explained``)."""
 
+    @model_validator(mode="after")
+    def _nothing_idle(self) -> SimilaritySettings:
+        if self.agent_steps == 0:
+            refuse_idle(self, "variance", "agent_steps is 0")
+        return self
+
 
 class EvaluationSettings(Section):
     """The test epochs; in the paper 125,000 agent steps with epsilon 0.05 (section 5)."""
@@ -335,7 +341,8 @@ class ExpertTrainingSettings(Section):
     """How missing experts are trained before the student."""
 
     config: str = "expert.yaml"
-    """A ``task: dqn`` config; ``game`` is filled in."""
+    """A ``task: dqn`` config; ``game`` is filled in. In a file: one beside it, or else one of the
+    package's; as ``key=value``: one in the working directory, or else one of the package's."""
     folder: Place = "runs/experts"
     """Where the experts' run folders live; later runs find them there."""
     processes: Positive = 2

@@ -120,7 +120,7 @@ def _check_machine_and_networks(settings: RunSettings, unmade: set[str]) -> None
             checkpoints = Path(settings.run_folder) / "checkpoints"
             newest = CheckpointStore(checkpoints, 1).newest_values()
             check_teachers(checkpoints, newest, ExpertsPolicy(given).digests)
-    elif isinstance(settings, EvaluateRun) and settings.source not in unmade:
+    elif isinstance(settings, EvaluateRun) and expert_file(settings.source) not in unmade:
         _evaluated(settings)
     elif isinstance(settings, TransferRun) and settings.source not in unmade:
         _starting_network(settings)
@@ -275,10 +275,13 @@ def _evaluated(settings: EvaluateRun, device: str = "cpu") -> Policy | None:
     if settings.source == "random":
         return None
     precision = PRECISIONS[settings.precision]
-    path = Path(settings.source)
-    if settings.source != "bundled" and (path.is_dir() or path.suffix == ".safetensors"):
+    file = expert_file(settings.source)
+    path = Path(file)
+    own = file != "bundled" and (path.is_dir() or path.suffix == ".safetensors")
+    # A file of our own says how it is to be read; an expert's reader refuses another's word on it.
+    if own and settings.source in (file, ExpertFile(file=file)):
         return load(path, device, precision).restricted(settings.games)
-    if settings.source != "bundled" and len(settings.games) != 1:
+    if file != "bundled" and len(settings.games) != 1:
         raise ValueError(f"games has {len(settings.games)} entries; {path} is an expert of one")
     return experts_policy(dict.fromkeys(settings.games, settings.source), device, precision)
 
@@ -290,7 +293,7 @@ def _evaluate(settings: EvaluateRun, folder: Path, say: Say) -> None:
         for game, environment in zip(policy.games, policy.environments, strict=True):
             _say_other_frames(f"the expert of {game}", environment, settings, say)
     elif policy is not None:
-        _, header = load_weights(weights_path(Path(settings.source)))
+        _, header = load_weights(weights_path(Path(expert_file(settings.source))))
         _say_other_frames("the network", header.settings.get("environment", {}), settings, say)
     scores = {"random": _summaries(_test_epoch(settings, _random_play(settings)))}
     experts = policy if isinstance(policy, ExpertsPolicy) else None

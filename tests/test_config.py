@@ -177,6 +177,23 @@ def test_the_published_dqn_in_every_number(preset, expected):
             {"replay": {"feature_dtype": "float32"}},
             "replay.feature_dtype is 'float32', which changes nothing .actor_mimic.beta is 0",
         ),
+        (
+            "actor_mimic",
+            {"actor_mimic": {"feature_factor": 2.0}},
+            "actor_mimic.feature_factor is 2.0, which changes nothing .actor_mimic.beta is 0",
+        ),
+        ("actor_mimic", {"preset": "authors", "actor_mimic": {"feature_factor": 2.0}}, "is 2.0, w"),
+        (
+            "transfer",
+            {"similarity": {"agent_steps": 50}},
+            "similarity.agent_steps is 50, which changes nothing .source is 'random'",
+        ),
+        ("transfer", {"similarity": {"variance": 0.5}}, "similarity.variance is 0.5, which chang"),
+        (
+            "transfer",
+            {"source": "runs/amn", "similarity": {"agent_steps": 0, "variance": 0.5}},
+            "variance is 0.5, which changes nothing .agent_steps is 0",
+        ),
         ("actor_mimic", {"early_stopping": {"min_improvement": 1.0}}, "min_improvement is 1.0, wh"),
         ("actor_mimic", {"network": {"outputs": "valid"}}, "outputs is 'valid' for 2 games with o"),
         ("multitask_dqn", {"network": {"outputs": "valid"}}, "outputs is 'valid' for 2 games wit"),
@@ -268,6 +285,15 @@ def test_settings_that_contradict_each_other_are_refused(values, message):
                 r"horizon.horizons: \[.*\] does not rise from 2 or more; allowed: each at least 2",
             )
             for horizons in ([1, 8], [8, 8], [16, 8])
+        ),
+        *(
+            ({"task": "convergence", section: {key: value}}, f"{section}.{key} is {value}; allowed")
+            for section, key, value in (
+                ("horizon", "decay", 1e-09),
+                ("iteration", "decay", 1e9),
+                ("iteration", "sweep_from", 1e-09),
+                ("iteration", "sweep_to", 1e9),
+            )
         ),
         ({"task": "convergence", "device": "cuda:7"}, "device is 'cuda:7'; allowed: auto or cpu"),
         ({"task": "convergence", "precision": "bfloat16"}, "precision is 'bfloat16'; allowed: fl"),

@@ -135,6 +135,7 @@ def test_an_override_is_key_equals_value(override):
         ("evaluation.epsilon=.nan", "evaluation.epsilon is nan; allowed: a number, at least 0"),
         ("seed=4294967296", "seed is 4294967296; allowed: a whole number, at least 0 and less"),
         ("name='a b'", "name is 'a b'; allowed: text of the form"),
+        ("name=..", "name is '..'; allowed: text of the form [A-Za-z0-9][A-Za-z0-9._-]*"),
         ("network=3", "network is 3; allowed: a section with size"),
         ("game=3", "game is 3; allowed: the name of a game"),
         ("optimizer.kind=adm", "optimizer.kind is 'adm'; allowed: adam, authors_adam or"),

@@ -102,7 +102,7 @@ def test_the_update_is_equation_8_and_the_gradient_of_equation_7(decay):
     np.testing.assert_allclose(update, -0.25 * parameters.grad.numpy(), rtol=1e-10, atol=1e-14)
 
 
-@pytest.mark.parametrize("decay", [1e-6, 1e-2, 10.0])
+@pytest.mark.parametrize("decay", [1e-8, 1e-6, 1e-2, 10.0])
 def test_the_stationary_point_is_where_gradient_descent_ends(decay):
     process = case()
     states = stationary_distribution(process, random_policies(process, 3, seed=2))

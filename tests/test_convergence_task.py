@@ -186,6 +186,15 @@ def test_each_setting_changes_what_is_measured(least, tmp_path, override, no_pag
     assert measured(tmp_path / "run", *LEAST, override) != least
 
 
+@pytest.mark.parametrize("decay", [1e-8, 1e8])
+def test_every_lambda_that_is_allowed_is_one_to_work_with(tmp_path, decay, no_pages):
+    names = ["iteration.decay", "horizon.decay", "iteration.sweep_from", "iteration.sweep_to"]
+    ends = [f"{name}={decay}" for name in (names[:3] if decay < 1 else [*names[:2], names[3]])]
+    lines = measured(tmp_path / "run", *LEAST, *ends).splitlines()
+    for line in map(json.loads, lines):
+        assert all(np.isfinite(v) for v in line.values() if isinstance(v, float))
+
+
 def test_where_the_contraction_is_lost_is_interpolated():
     decays = np.array([0.1, 1.0, 10.0])
     assert crossing(decays, np.array([0.9, 0.5, 0.1])) is None

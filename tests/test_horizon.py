@@ -66,6 +66,14 @@ def test_the_bound_of_proposition_1_holds(share, horizon):
     assert 0 <= student.cost <= student.bound
 
 
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.9])
+def test_a_lambda_that_leaves_a_small_loss_is_no_hindrance(share):
+    """Of a loss this small the rounding is larger than a small part of it."""
+    students = [student_cost(horizon, share, 1e-6) for horizon in (16, 64, 256)]
+    assert all(0 < student.error_rate < 1e-4 for student in students)
+    assert all(0 < student.cost <= student.bound for student in students)
+
+
 def test_lambda_sets_the_rate_of_errors():
     rates = [student_cost(16, 1.0, decay).error_rate for decay in (1e-5, 1e-4, 1e-3)]
     assert rates[0] < rates[1] < rates[2]

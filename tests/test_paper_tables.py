@@ -190,6 +190,14 @@ def test_appendix_d_s_tables_are_each_of_their_own_network(tmp_path):
     assert all_sections(Group("g", tmp_path, ("figure5",), (expert, policy))) == []
 
 
+def test_there_is_no_way_from_random_to_an_expert_that_is_no_better(tmp_path):
+    for mean, share in ((20.0, "50.0%"), (0.0, "-"), (-5.0, "-")):
+        expert = made(tmp_path, "dqn", "pong", [mean], f"teacher{mean}")
+        student = made(tmp_path, "actor_mimic", "pong", [10.0], "student")
+        (section,) = table1(group(expert, student))
+        assert (section.header[-1], section.rows[0][-1]) == ("random to DQN", share)
+
+
 def test_table1_is_the_same_beside_a_baseline(tmp_path):
     expert = made(tmp_path, "dqn", "breakout", [20.0] * 10, "expert")
     student = made(tmp_path, "actor_mimic", "breakout", [10.0] * 10, "amn")

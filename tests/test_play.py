@@ -166,6 +166,33 @@ def test_mistakes_end_in_one_line_and_exit_code_2(checkpoint, capsys, words, mes
     assert message in err
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".gif"])
+def test_an_earlier_video_stays_until_the_new_one_is_whole(
+    checkpoint, tmp_path, capfd, monkeypatch, suffix
+):
+    out = tmp_path / f"pong{suffix}"
+    words = [str(checkpoint), "--game", "pong", "--out", str(out), "--max-agent-steps", "9"]
+    assert play.main(words) == 0
+    before = out.read_bytes()
+    capfd.readouterr()
+    whole = play.Game.pictures
+
+    def interrupted(game):
+        pictures = whole(game)
+        yield next(pictures)
+        yield next(pictures)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(play.Game, "pictures", interrupted)
+    assert play.main(words) == 130
+    assert out.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [out]
+    assert capfd.readouterr() == ("", "")
+
+
 def test_only_videos_are_written(tmp_path):
+    (tmp_path / "x.gif").mkdir()
+    with pytest.raises(ValueError, match=r"--out is .*x\.gif, a folder; allowed: a file"):
+        play.record(tmp_path / "x.gif", iter([]), 15)
     with pytest.raises(ValueError, match=r"allowed: a name that ends in \.mp4 or \.gif"):
         play.record(tmp_path / "x.avi", iter([]), 15)

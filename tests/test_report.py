@@ -146,6 +146,23 @@ def test_runs_of_one_name_are_told_apart_by_their_paths(tmp_path):
     assert [run.label for run in read_runs(folders)] == [str(f) for f in folders]
 
 
+@pytest.mark.parametrize(
+    ("ended", "expected"),
+    [
+        ({"agent_steps": 3000, "weights_agent_steps": 1000}, [2.0, 6.0]),  # it stopped early
+        ({"agent_steps": 3000}, [2.0, 6.0]),
+        ({"agent_steps": 4000, "weights_agent_steps": 4000}, [2.0, 6.0, 5.0]),
+    ],
+)
+def test_a_curve_goes_on_to_the_right_and_keeps_each_test_epoch(tmp_path, ended, expected):
+    folder = make_run(tmp_path / "amn")
+    (folder / "results.json").write_text(json.dumps(results(**ended)))
+    (run,) = read_runs([folder])
+    places, means = run.curves().series("test/return/pong")
+    assert (places, means) == ([1000, 3000, 4000][: len(means)], expected)
+    assert run.curves().series("test/return_std/pong") == (places, [0.5, 0.5, 1.5][: len(means)])
+
+
 def test_a_run_that_is_going_has_curves_and_an_interrupted_line_is_no_matter(tmp_path, capsys):
     folder = make_run(tmp_path / "amn", done=False)
     with (folder / "metrics.jsonl").open("a") as file:
@@ -231,6 +248,21 @@ def test_the_runs_of_a_pipeline_say_which_are_complete_and_what_time_all_took(tm
     page = report.write_report([make_pipeline(tmp_path / "done", runs[0])])
     text = (page.parent / "table.md").read_text()
     assert "1 run; 2m05s of running time in all (their experts' aside).\n" in text
+
+
+def test_a_pipeline_reports_beside_a_stage_of_convergence(tmp_path, capsys):
+    """The lines of such a stage's log have no agent_steps; it has a page of its own."""
+    computed = tmp_path / "computed"
+    computed.mkdir()
+    (computed / "config.yaml").write_text("task: convergence\n")
+    (computed / "metrics.jsonl").write_text('{"experiment": "equation 8", "apart": 0.0}\n')
+    both = make_pipeline(tmp_path / "both", make_run(tmp_path / "amn"), computed)
+    assert report.main([str(both)]) == 0
+    assert "1 run; 2m05s of running time" in (both / "report" / "table.md").read_text()
+    alone = make_pipeline(tmp_path / "alone", computed)
+    assert report.main([str(alone)]) == 0
+    assert (alone / "report" / "index.html").is_file()
+    assert capsys.readouterr().err == ""
 
 
 def test_pipelines_with_a_baseline_each_have_tables_of_different_names(tmp_path):

@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,7 +16,7 @@ from actormimic.games import minimal_actions
 from actormimic.networks import seeded_network
 from actormimic.run import main
 from actormimic.sections import NetworkSettings
-from actormimic.tasks import check_machine_and_networks
+from actormimic.tasks import _evaluated, check_machine_and_networks
 
 
 def test_sources_that_are_not_there_are_refused_before_anything_is_made(tmp_path: Path, capfd):
@@ -172,6 +173,39 @@ def test_wrong_sources_of_stages_make_no_folder(capfd, tmp_path: Path, stage, me
     assert main([str(tmp_path / "p.yaml")]) == 2
     assert message in capfd.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["p.yaml", "source.safetensors"]
+
+
+def test_evaluate_reads_a_file_of_another_library_as_it_is_told(tmp_path: Path, capfd):
+    network = seeded_network(NetworkSettings(size="nips2013", outputs="valid"), [range(3)], 0)
+    foreign = tmp_path / "pong.pt"
+    torch.save(network.state_dict(), foreign)
+    file = f"file: {foreign}"
+    told = [f"source={{{file}, actions: [0, 3, 4]}}"]
+    read = _evaluated(load_settings("evaluate.yaml", told))
+    scaled = [f"source={{{file}, actions: [0, 3, 4], pixels: bytes}}"]
+    by_bytes = _evaluated(load_settings("evaluate.yaml", scaled))
+    assert read.action_sets == by_bytes.action_sets == [(0, 3, 4)]
+    frames = np.full((1, 4, 84, 84), 255, np.uint8)
+    first, second = (one.label(frames, np.zeros(1, np.int32))[0] for one in (read, by_bytes))
+    assert not torch.allclose(first, second)
+    words = ["evaluate.yaml", f"folder={tmp_path / 'run'}"]
+    for source, message in (
+        (f"{{{file}, pixels: bytes}}", "has 3 outputs; expected for pong: 6"),
+        (f"{{{file}, pixels: words}}", "source is {'file': "),
+        ("{file: nowhere.pt}", "source is 'nowhere.pt', which does not exist"),
+        ("{file: bundled, pixels: bytes}", "pixels is given for"),
+    ):
+        assert main([*words, f"source={source}"]) == 2
+        error = capfd.readouterr().err
+        assert message in error
+        assert error.count("\n") == 1
+    own = source_network(tmp_path / "own.safetensors")
+    assert main([*words, f"source={{file: {own}, pixels: bytes}}"]) == 2
+    assert "own.safetensors plays breakout, pong; an expert of pong alone" in capfd.readouterr().err
+    assert _evaluated(load_settings("evaluate.yaml", [f"source={{file: {own}}}"])).games == (
+        "pong",
+    )
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_does_not_go_on_with_another_expert(capfd, tmp_path: Path):

@@ -34,7 +34,6 @@ TINY = [
     "training.learn_start=16",
     "training.log_every_agent_steps=16",
     "evaluation.agent_steps=12",
-    "evaluation.lanes=1",
     "evaluation.protocol=paper",
     "checkpoint.every_agent_steps=1000",
     "threads=1",
