@@ -33,8 +33,8 @@ def command(name: str) -> Callable[[Callable[_P, int]], Callable[_P, int]]:
     """Of a command's ``main``: every command ends in the same way, and gives its exit code.
 
     A mistake of the user's (``ValueError``, ``Diverged``), or a file that is missing or cannot be
-    written (``OSError``), is one line on stderr that begins with ``name``, and 2; Ctrl-C is 130 and
-    an output that nobody reads any more 141, both without a word. All else is a fault: a traceback.
+    written (``OSError``), is one line on stderr that begins with ``name``, and 2; Ctrl-C is 130,
+    and an output that nobody reads any more 141, without a word. All else is a fault: a traceback.
     """
 
     def of_main(main: Callable[_P, int]) -> Callable[_P, int]:
@@ -42,9 +42,12 @@ def command(name: str) -> Callable[[Callable[_P, int]], Callable[_P, int]]:
         def ended(*arguments: _P.args, **options: _P.kwargs) -> int:
             try:
                 try:
-                    return main(*arguments, **options)
-                finally:
-                    sys.stdout.flush()  # else Python notices at its end that nobody reads
+                    code = main(*arguments, **options)
+                except SystemExit:  # of argparse's --help
+                    _flush()
+                    raise
+                _flush()
+                return code
             except KeyboardInterrupt:
                 return INTERRUPTED
             except BrokenPipeError:
@@ -60,7 +63,13 @@ def command(name: str) -> Callable[[Callable[_P, int]], Callable[_P, int]]:
     return of_main
 
 
+def _flush() -> None:
+    """Notice here, not as Python ends, that nobody reads any more."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
 def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror:  # its own text would begin with its number
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error)

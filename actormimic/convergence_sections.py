@@ -9,8 +9,9 @@ from pydantic import Field, field_validator, model_validator
 
 from actormimic.sections import Positive, PositiveFloat, Probability, Section
 
-# Beyond these float64 no longer finds the minimum of eq. 7, or tells distances from it apart.
-Decay = Annotated[float, Field(ge=1e-8, le=1e8)]
+# Beyond these float64 no longer tells the minimum of eq. 7, or distances from it, well enough apart
+# for an iteration over it to settle.
+Decay = Annotated[float, Field(ge=1e-6, le=1e8)]
 
 
 class ProcessSettings(Section):

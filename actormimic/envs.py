@@ -65,7 +65,8 @@ class AtariVectorEnv(VectorEnv[Any, Any, Any]):
     Observations are ``uint8 [batch_size, stack_num, img_height, img_width]`` (``, 3`` for RGB),
     rewards ``int32 [batch_size]``, terminations and truncations ``bool [batch_size]``. The infos
     hold ``env_id``, ``lives``, ``frame_number`` and ``episode_frame_number``, ``int32
-    [batch_size]``; in same-step autoreset also ``final_obs`` where an episode ended.
+    [batch_size]``; in same-step autoreset also ``final_obs`` where an episode ended. One thread at
+    a time may call; ``close`` may come from any.
 
     A lost life can be seen without touching the game: with ``life_loss_info=True`` it sets
     ``terminations`` and the game goes on, no reset follows. ``extra_infos=True`` adds three
@@ -86,8 +87,7 @@ class AtariVectorEnv(VectorEnv[Any, Any, Any]):
         thread_affinity_offset: worker i runs on processor offset + i; -1 for anywhere.
         max_num_frames_per_episode: emulator frames after which an episode is truncated.
         repeat_action_probability: sticky actions, per emulator frame.
-        full_action_space: actions are ALE's numbers 0 to 17. Otherwise they index
-            :meth:`action_set`.
+        full_action_space: actions are ALE's numbers 0 to 17, else indices of :meth:`action_set`.
         continuous: actions are (radius, angle, fire), ``float32 [batch_size, 3]``.
         continuous_action_threshold: how far a coordinate or fire must be from 0 to count.
         autoreset_mode: next-step or same-step.

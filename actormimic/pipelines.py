@@ -14,7 +14,8 @@ from pathlib import Path
 
 from actormimic.command_line import Say
 from actormimic.config import PipelineRun, RunSettings
-from actormimic.config_files import StageRun, pipeline_stages
+from actormimic.config_files import StageRun, pipeline_stages, plain_values
+from actormimic.config_yaml import flat_values, one_line_yaml, read_config
 from actormimic.report import summary, write_report
 from actormimic.run_folder import CONFIG_NAME, is_complete, open_run_folder, write_json
 from actormimic.side_by_side import Waiting, run_side_by_side
@@ -53,10 +54,18 @@ def run_pipeline(settings: PipelineRun, folder: Path, say: Say, run_task: RunTas
 
 
 def _waiting(stage: str, settings: RunSettings) -> Waiting:
-    """The run as a process: its folder is made here, and what it is to do is written there."""
+    """The run as a process: its folder is made here, and what it is to do is written there. But a
+    complete one that is to be longer keeps its config until it goes on: the words say the rest."""
     with open_run_folder(settings) as place:
         config = place / CONFIG_NAME
-    words = [str(config), f"folder={place}", "threads=1"]
+    written = flat_values(read_config(config))
+    changes = {
+        key: value
+        for key, value in flat_values(plain_values(settings)).items()
+        if key not in ("folder", "threads") and written.get(key) != value
+    }
+    words = [str(config), *(f"{key}={one_line_yaml(value)}" for key, value in changes.items())]
+    words += [f"folder={place}", "threads=1"]
     return Waiting(
         f"{stage} ({place.name})", place, [sys.executable, "-m", "actormimic.run", *words]
     )

@@ -113,9 +113,13 @@ def record(path: Path, pictures: Iterator[Picture], pictures_per_second: float) 
         raise ValueError(f"--out is {path}; allowed: a name that ends in {' or '.join(_SUFFIXES)}")
     if path.is_dir():
         raise ValueError(f"--out is {path}, a folder; allowed: a file")
+    path = path.resolve()  # through a link to what it is of
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.stem}.unfinished{path.suffix}")
-    unfinished.open("wb").close()  # the encoder's own complaint about a bad path is a page long
+    try:
+        unfinished.open("wb").close()  # the encoder's own complaint about a bad path is a page long
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
     options: dict[str, Any] = (
         {"fps": pictures_per_second, "macro_block_size": 2}
         if path.suffix == ".mp4"

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
-import sys
 import time
 from collections.abc import Sequence
 
 import numpy as np
 
-from actormimic.command_line import command
+from actormimic.command_line import Parser, command
 from actormimic.replay import ReplayRing, list_rings, remove_ring
 
 
 @command("actormimic.replay")
 def main(arguments: Sequence[str] | None = None) -> int:
     """List, inspect or remove rings as ``arguments`` say; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m actormimic.replay", description="Looks after replay rings."
-    )
+    parser = Parser(prog="python -m actormimic.replay", description="Looks after replay rings.")
     action = parser.add_mutually_exclusive_group(required=True)
     action.add_argument(
         "--list", action="store_true", help="name the rings in shared memory, in use or left behind"
@@ -49,12 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _inspect(options.inspect, options.interval)
         else:
             remove_ring(options.remove)
-    except BrokenPipeError:
-        raise
-    except (OSError, ValueError, RuntimeError) as error:
-        # An OSError's own text would begin with its number.
-        print(getattr(error, "strerror", None) or error, file=sys.stderr)
-        return 2
+    except RuntimeError as error:  # a ring that is unfinished or damaged: no fault of ours
+        raise ValueError(error) from error
     return 0
 
 

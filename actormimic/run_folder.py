@@ -52,6 +52,9 @@ def open_run_folder(settings: RunSettings) -> Iterator[Path]:
     with _locked(folder):
         if (folder / CONFIG_NAME).exists():  # another process may have begun a run meanwhile
             check_run_folder(folder, settings)
+        if not _has_begun(folder):
+            # Of a command that was refused later, and perhaps of other settings.
+            (folder / "similarity.json").unlink(missing_ok=True)
         if not (folder / RESULTS_NAME).exists() or _is_as_long(folder, settings):
             _write_config(folder, settings)
         yield folder
@@ -81,7 +84,7 @@ def check_run_folder(folder: Path, settings: RunSettings) -> None:
         raise ValueError(f"folder {folder} is not writable; allowed: one that is")
     config = folder / CONFIG_NAME
     if not _has_begun(folder):
-        if settings.resume == "always":
+        if settings.resume == "always" and not config.exists():
             raise ValueError(f"resume is 'always', but {folder} holds no run")
         strangers = sorted({p.name for p in folder.glob("*")} - _BEFORE_A_RUN)
         if strangers and not config.exists():

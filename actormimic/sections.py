@@ -68,7 +68,7 @@ class EnvironmentSettings(Section):
     """Maximum of the last two frames: ``exact``, or ale-py's way, stale if a skip ends early."""
     maxpool_rgb: bool = False
     """Take that maximum on RGB before the luminance, as the paper's authors do."""
-    noop_max: Annotated[int, Field(ge=0, le=1_000_000)] = 30
+    noop_max: Annotated[int, Field(ge=0, le=999_999)] = 30
     """The most no-ops after a reset, in ``noop_unit``."""
     noop_min: Count = 1
     """The fewest no-ops after a reset, in ``noop_unit``."""

@@ -251,11 +251,8 @@ def _report_similarities(settings: TransferRun, folder: Path, say: Say) -> None:
     path = folder / SIMILARITY_NAME
     if settings.similarity.agent_steps == 0 or path.is_file():
         return
-    device, precision = (
-        device_of(settings),
-        PRECISIONS[settings.precision],
-    )
-    source, target = load(settings.source, str(device), precision), settings.games[0]
+    device, precision = str(device_of(settings)), PRECISIONS[settings.precision]
+    source, target = load(settings.source, device, precision), settings.games[0]
     with faults_are_ours():
         rows = source_similarities(
             source,

@@ -260,13 +260,15 @@ class Training:
         """Write everything that going on needs.
 
         Raises:
-            Diverged: a loss is not finite; earlier checkpoints are untouched.
+            Diverged: a loss or a weight is not finite; earlier checkpoints are untouched.
         """
         sums = self._finite_sums()
         tensors = {"frames": torch.from_numpy(self._frames)}
         for name, module in self.learner.modules().items():
             for key, value in module.state_dict().items():
                 tensors[f"{name}/{key}"] = value
+                if value.is_floating_point() and not bool(value.isfinite().all()):
+                    raise self._diverged(f"{name}.{key}")
         tensors.update(optimizer_tensors(self.learner.optimizer))
         values = {
             "iteration": self.iteration,
@@ -341,12 +343,15 @@ class Training:
     def _finite_sums(self) -> dict[str, float]:
         sums = {name: float(total) for name, total in self._sums.items()}
         if broken := [name for name, total in sums.items() if not np.isfinite(total)]:
-            raise Diverged(
-                f"the training has diverged: {broken[0]} is not finite by agent step "
-                f"{self.agent_steps}; earlier checkpoints are untouched; a smaller "
-                "optimizer.learning_rate may help, in another folder (folder=...)"
-            )
+            raise self._diverged(broken[0])
         return sums
+
+    def _diverged(self, what: str) -> Diverged:
+        return Diverged(
+            f"the training has diverged: {what} is not finite by agent step {self.agent_steps}; "
+            "earlier checkpoints are untouched; a smaller optimizer.learning_rate may help, from "
+            "the last one on or in another folder (folder=...)"
+        )
 
     def close(self) -> None:
         """End the pool's threads and free the rings."""

@@ -9,12 +9,33 @@ from pathlib import Path
 import pytest
 
 import actormimic
+from actormimic import command_line
 from actormimic.command_line import command
 
-COMMANDS = ["run", "report", "play", "bundle", "replay_command", "__main__"]
+
+def commands() -> list[str]:
+    folder = Path(command_line.__file__).parent
+    return [p.stem for p in folder.glob("*.py") if "\ndef main(" in p.read_text("utf-8")]
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+def test_the_commands_are_found():
+    assert {"run", "report", "play", "bundle", "replay_command", "__main__"} <= set(commands())
+
+
+def test_a_command_without_an_output_ends_well():
+    done = subprocess.run(
+        [sys.executable, "-m", "actormimic", "--version"],
+        env={**os.environ, "PYTHONPATH": str(Path(actormimic.__file__).parents[1])},
+        preexec_fn=lambda: os.close(1),
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+
+
+@pytest.mark.parametrize("name", commands())
 def test_every_command_ends_in_the_same_way(name: str):
     main = importlib.import_module(f"actormimic.{name}").main
     assert main.__wrapped__.__name__ == "main"  # what `command` has put its ends around

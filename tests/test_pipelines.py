@@ -197,6 +197,33 @@ def test_a_complete_run_that_is_to_be_longer_goes_on(tmp_path: Path):
     assert taken == [99_000]
 
 
+def test_complete_runs_that_are_to_be_longer_go_on_in_processes_of_their_own(
+    tmp_path: Path, monkeypatch
+):
+    places = [str(tmp_path / name) for name in ("a", "b")]
+    stage = {"config": "expert.yaml", "game": "pong"}
+    for place in places:
+        complete({**stage, "folder": place})
+    stage["each"] = {"folder": places}
+    falling = [[0.0, 2e-4], [99_000.0, 1e-5]]
+    more = {**stage, "training": {"agent_steps": 99_000}, "optimizer": {"learning_rate": falling}}
+    longer = load_settings(str(experiment(tmp_path, stages={"experts": more}, processes=2)))
+    started = []
+    monkeypatch.setattr(
+        "actormimic.pipelines.run_side_by_side", lambda waiting, *_: started.extend(waiting)
+    )
+    (tmp_path / "pipeline").mkdir()
+    monkeypatch.setattr("actormimic.pipelines.write_report", lambda folders: tmp_path)
+    monkeypatch.setattr("actormimic.pipelines.summary", lambda folders: "")
+    pipelines.run_pipeline(longer, tmp_path / "pipeline", lambda line: None, None)
+    assert [str(waiting.folder) for waiting in started] == places
+    for waiting in started:
+        wanted = load_settings(waiting.command[3], waiting.command[4:])
+        assert wanted.training.agent_steps == 99_000
+        assert [list(point) for point in wanted.optimizer.learning_rate] == falling
+        assert not is_complete(wanted)
+
+
 def test_a_run_that_fails_stops_the_pipeline_and_is_said(tmp_path: Path, capfd):
     each = {"game": GAMES, "replay.capacity": [2**32]}  # 30 TB
     stages = {"experts": {"config": "expert.yaml", **TINY, "each": each}}

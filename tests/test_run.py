@@ -226,8 +226,10 @@ def test_what_is_refused_before_its_first_step_is_not_held_against_the_corrected
     task.then = fail
     assert run.main(["tiny.yaml", "replay.capacity=900000"]) == 2
     assert (here / "runs/tiny/config.yaml").exists()
+    (here / "runs/tiny/similarity.json").write_text("of another source")
     task.then = lambda: None
-    assert run.main(["tiny.yaml", "replay.capacity=500"]) == 0
+    assert run.main(["tiny.yaml", "replay.capacity=500", "resume=always"]) == 0
+    assert not (here / "runs/tiny/similarity.json").exists()
     assert load_settings(str(here / "runs/tiny/config.yaml")).replay.capacity == 500
     assert run.main(["tiny.yaml", "replay.capacity=400"]) == 2
     assert "replay.capacity is 400, but the run in runs/tiny has 500" in capsys.readouterr().err

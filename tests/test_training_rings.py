@@ -1,4 +1,4 @@
-"""Where a training keeps its rings, and what a checkpoint makes of them."""
+"""Where a training keeps its rings, and what a checkpoint makes of them and of weights."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import torch
 from test_training import make_learner, run_training, settings, weights
 
 from actormimic.checkpoint import CheckpointStore
+from actormimic.faults import Diverged
 from actormimic.learners.batches import ring_names
 from actormimic.replay import ReplayRing, list_rings
 from actormimic.replay_command import main
@@ -155,3 +156,18 @@ def test_labels_of_an_expert_that_has_changed_since_are_refused(tmp_path: Path):
         run_training(longer, learner, tmp_path)
     assert weights(learner) == before, "nothing is loaded"
     run_training(longer, make_learner(longer), tmp_path)
+
+
+def test_weights_that_are_not_finite_replace_no_checkpoint(tmp_path: Path):
+    run = settings("actor_mimic", folder=str(tmp_path))
+    training = Training(run, make_learner(run))
+    store = CheckpointStore(tmp_path / "checkpoints", 1)
+    next(training.steps())
+    sound = training.save(store, {})
+    with torch.no_grad():
+        next(training.learner.modules()["network"].parameters())[0, 0, 0, 0] = torch.inf
+    next(training.steps())
+    with pytest.raises(Diverged, match=r"network\.\S+ is not finite by agent step"):
+        training.save(store, {})
+    assert store.newest().folder == sound
+    training.close()

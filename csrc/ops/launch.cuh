@@ -34,11 +34,17 @@ class DeviceGuard {
   cudaError_t error_ = cudaSuccess;
 };
 
+// A failure is told once: whoever asks for CUDA's last error afterwards shall not find it.
+inline cudaError_t told(cudaError_t error) {
+  if (error != cudaSuccess) (void)cudaGetLastError();
+  return error;
+}
+
 // Throws std::invalid_argument unless `memory` belongs to `device`; returns what else went wrong.
 inline cudaError_t require_memory_of(int device, const char* name, const void* memory) {
   cudaPointerAttributes attributes{};
   const cudaError_t error = cudaPointerGetAttributes(&attributes, memory);
-  if (error != cudaSuccess) return error;
+  if (error != cudaSuccess) return told(error);
   require(attributes.type == cudaMemoryTypeDevice && attributes.device == device, name,
           " is not memory of CUDA device ", device);
   return cudaSuccess;
@@ -53,7 +59,7 @@ cudaError_t enqueue(void (*kernel)(Parameters...), unsigned blocks, unsigned thr
   configuration.gridDim = dim3(blocks);
   configuration.blockDim = dim3(threads);
   configuration.stream = stream;
-  return cudaLaunchKernelEx(&configuration, kernel, std::forward<Arguments>(arguments)...);
+  return told(cudaLaunchKernelEx(&configuration, kernel, std::forward<Arguments>(arguments)...));
 }
 
 }  // namespace actormimic::ops::cuda
