@@ -51,8 +51,9 @@ endif()
 # The rules of a hundred games are as many small files behind the same headers; a few together
 # compile in a quarter of the time. The emulator's own files stay apart: one of them may be replaced.
 get_target_property(ale_files ale SOURCES)
-# emulator/phosphor_blend.cpp takes its place.
+# Ours takes the place of ALE's.
 list(FILTER ale_files EXCLUDE REGEX "environment/phosphor_blend.cpp$")
+list(APPEND ale_files "${CMAKE_CURRENT_LIST_DIR}/../emulator/phosphor_blend.cpp")
 set_target_properties(ale PROPERTIES SOURCES "${ale_files}")
 foreach(file IN LISTS ale_files)
   if(NOT file MATCHES "games/supported/")

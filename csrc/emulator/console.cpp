@@ -92,7 +92,7 @@ Console::Console(const GameChoice& game, float repeat_action_probability, Emulat
   impl_->ale = std::make_unique<ale::ALEInterface>();
   require(makes_cartridge(*image, impl_->md5, impl_->ale->theOSystem->settings()), "ROM file '",
           game.rom_path, "' with its ", image->size(), " bytes is no cartridge that ALE can load");
-  disable_color_averaging(*impl_->ale);
+  impl_->ale->setBool("color_averaging", false);  // see phosphor_blend.cpp
   impl_->ale->setFloat("repeat_action_probability", repeat_action_probability);
   // Back from ALE, because it keeps settings as text and loses digits on the way.
   impl_->repeat_probability = impl_->ale->getFloat("repeat_action_probability");

@@ -66,9 +66,6 @@ struct Console::Impl {
   void load_machine(const std::string& machine);
 };
 
-// See phosphor_blend.cpp.
-void disable_color_averaging(ale::ALEInterface& ale);
-
 // The picture state of the TIA that its own save() leaves out.
 struct Pictures {
   static bool unfinished(const ale::stella::TIA& tia);

@@ -1,12 +1,9 @@
-// ALE's PhosphorBlend without its tables, in place of ALE's own file, which the build leaves out.
-// ALE fills them, a megabyte and nine tenths of the time, whenever a console is switched on, for a
-// blend of frames that only its setting color_averaging uses. The console calls a function of this
-// file, so that a linker has it before it comes to ALE's library.
+// ALE's PhosphorBlend without its tables; compiled into ALE in place of its own file. ALE fills
+// them, a megabyte and nine tenths of the time, whenever a console is switched on, for a blend of
+// frames that only its setting color_averaging uses, which a console of ours switches off.
 #include "ale/environment/phosphor_blend.hpp"
 
 #include <stdexcept>
-
-#include "emulator/console_impl.hpp"
 
 namespace ale {
 
@@ -17,7 +14,3 @@ void PhosphorBlend::process(ALEScreen&) {
 }
 
 }  // namespace ale
-
-void actormimic::disable_color_averaging(ale::ALEInterface& ale) {
-  ale.setBool("color_averaging", false);
-}

@@ -89,7 +89,7 @@ TEST(rows_come_in_order_and_batches_complete_in_order) {
   line.add(first);
   line.add(second);
   CHECK(line.free_rows() == 4 && line.room() == 1);
-  const auto a = line.take_row(-1), b = line.take_row(-1), c = line.take_row(-1);
+  const auto a = line.take_row(7, false), b = line.take_row(5, false), c = line.take_row(6, false);
   CHECK(a.slot.env_id == first_ids && b.slot.env_id == first_ids + 1);
   CHECK(c.slot.env_id == second_ids);
   CHECK(!line.done(c.ticket));
@@ -97,9 +97,13 @@ TEST(rows_come_in_order_and_batches_complete_in_order) {
   CHECK(!line.front_complete());
   CHECK(line.done(a.ticket));
   CHECK(line.front_complete());
-  CHECK(line.pop().first.env_id == first_ids);
+  first_ids[0] = 99;  // the caller's memory says nothing about whose the rows are
+  int envs[2] = {};
+  CHECK(line.env_of(0) == 7 && line.env_of(2) == 6);
+  CHECK(line.pop(envs).first.env_id == first_ids);
+  CHECK(envs[0] == 7 && envs[1] == 5);
   CHECK(!line.front_complete() && line.free_rows() == 1);
-  const auto d = line.take_row(0);  // a fixed row
+  const auto d = line.take_row(0, true);  // the row of environment 0
   CHECK(d.slot.env_id == second_ids);
   CHECK(line.done(d.ticket) && line.front_complete());
   line.clear();
