@@ -273,14 +273,6 @@ class CheckpointStore:
         complete = self._complete()
         return int(complete[-1].name.rpartition("-")[2]) if complete else 0
 
-    def newest_values(self) -> dict[str, Any]:
-        """The values of the newest complete checkpoint, unchecked; empty: none, or unreadable."""
-        try:
-            read = json.loads((self._complete()[-1] / _VALUES).read_text(encoding="utf-8"))
-        except (OSError, ValueError, IndexError):
-            return {}
-        return read if isinstance(read, dict) else {}
-
     def _complete(self) -> list[Path]:
         if not self.folder.is_dir():
             return []

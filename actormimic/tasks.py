@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from actormimic.card_scores import FROM_CARDS, card_scores
-from actormimic.checkpoint import CheckpointStore, WeightsHeader, load_weights
+from actormimic.checkpoint import WeightsHeader, load_weights
 from actormimic.checkpoint import save_weights as save_weights_file
 from actormimic.command_line import Say
 from actormimic.config import (
@@ -48,7 +48,7 @@ from actormimic.results import finish_run, present_run, score_rows
 from actormimic.run_folder import is_complete, write_json
 from actormimic.sections import ExpertFile, expert_file
 from actormimic.stopping import EarlyStopping
-from actormimic.training import Learner, check_teachers
+from actormimic.training import Learner
 from actormimic.training_run import STOPPING_MEASURE, Trained, train
 from actormimic.transfer import SIMILARITY_NAME, source_similarities, transfer_weights
 
@@ -110,16 +110,9 @@ def _check_machine_and_networks(settings: RunSettings, unmade: set[str]) -> None
     if device.type == "cuda" and needing and (reason := why_no_cuda_kernels()):
         raise ValueError(f"{needing} on {device}, but {reason}; allowed without it: device=cpu")
     if isinstance(settings, ActorMimicRun):
-        given = [
-            load_expert(source, game)
-            for game, source in given_experts(settings).items()
-            if expert_file(source) not in unmade
-        ]
-        # Before a complete run that is to go on loses its results.
-        if given and not is_complete(settings):
-            checkpoints = Path(settings.run_folder) / "checkpoints"
-            newest = CheckpointStore(checkpoints, 1).newest_values()
-            check_teachers(checkpoints, newest, ExpertsPolicy(given).digests)
+        for game, source in given_experts(settings).items():
+            if expert_file(source) not in unmade:
+                load_expert(source, game)
     elif isinstance(settings, EvaluateRun) and expert_file(settings.source) not in unmade:
         _evaluated(settings)
     elif isinstance(settings, TransferRun) and settings.source not in unmade:

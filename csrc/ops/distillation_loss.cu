@@ -22,7 +22,7 @@ class WorkspaceTable {
   cudaError_t find(int device, cudaStream_t stream, int& workspace) {
     cudaStreamCaptureStatus status;
     unsigned long long capture = 0;
-    const cudaError_t error = cudaStreamGetCaptureInfo(stream, &status, &capture);
+    const cudaError_t error = told(cudaStreamGetCaptureInfo(stream, &status, &capture));
     if (error != cudaSuccess) return error;
     if (status != cudaStreamCaptureStatusActive) capture = 0;
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -106,7 +106,7 @@ cudaError_t distillation_loss(const DistillationSettings& settings, const Distil
   if (error != cudaSuccess) return error;
 
   int multiprocessors = 0;
-  error = cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device);
+  error = told(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device));
   if (error != cudaSuccess) return error;
   // One row per warp, as far as the device runs them at once; an empty batch has losses to write.
   const std::int64_t wanted = (batch.rows + kWarps - 1) / kWarps;

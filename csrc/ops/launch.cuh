@@ -10,13 +10,19 @@
 
 namespace actormimic::ops::cuda {
 
+// A failure is told once: whoever asks for CUDA's last error afterwards shall not find it.
+inline cudaError_t told(cudaError_t error) {
+  if (error != cudaSuccess) (void)cudaGetLastError();
+  return error;
+}
+
 // Makes `device` current for the calling thread while it lives, then restores the one before.
 class DeviceGuard {
  public:
   explicit DeviceGuard(int device) {
-    error_ = cudaGetDevice(&before_);
+    error_ = told(cudaGetDevice(&before_));
     if (error_ == cudaSuccess && before_ != device) {
-      error_ = cudaSetDevice(device);
+      error_ = told(cudaSetDevice(device));
       changed_ = error_ == cudaSuccess;
     }
   }
@@ -33,12 +39,6 @@ class DeviceGuard {
   bool changed_ = false;
   cudaError_t error_ = cudaSuccess;
 };
-
-// A failure is told once: whoever asks for CUDA's last error afterwards shall not find it.
-inline cudaError_t told(cudaError_t error) {
-  if (error != cudaSuccess) (void)cudaGetLastError();
-  return error;
-}
 
 // Throws std::invalid_argument unless `memory` belongs to `device`; returns what else went wrong.
 inline cudaError_t require_memory_of(int device, const char* name, const void* memory) {
