@@ -45,6 +45,7 @@ from actormimic.experts import BUNDLED, ExpertsPolicy, load
 from actormimic.plots import Curves, draw_returns
 from actormimic.policy import Policy, RandomPolicy, weights_path
 from actormimic.provenance import History, first_folder, first_part, learning_history, recipe
+from actormimic.run_files import RESULTS_NAME
 from actormimic.sections import EnvironmentSettings, EvaluationSettings
 
 _EPSILON = 0.05  # the paper's, for every test epoch
@@ -213,7 +214,7 @@ def _to_ship(header: WeightsHeader, game: str, agent_steps: int) -> WeightsHeade
 
 def _machine(run: Path, settings: OneGameSettings) -> str:
     """What the run says that it ran on; one that is still going runs on this machine."""
-    results = run / "results.json"
+    results = run / RESULTS_NAME
     if not results.is_file():
         return machine_in_words(device_of(settings))
     return str(json.loads(results.read_text(encoding="utf-8"))["machine"])

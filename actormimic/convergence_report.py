@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from actormimic.metrics import duration
 from actormimic.pages import Section, csv_text, document, folded, markdown, picture, section
 from actormimic.plots import COLORS, DPI, add_legend, panels_of
+from actormimic.run_files import CONFIG_NAME, METRICS_NAME, REPORT_NAME, RESULTS_NAME
 
 Lines = list[dict[str, Any]]
 
@@ -35,18 +36,18 @@ def write_convergence_report(folder: Path, out: Path | None = None) -> Path:
         ValueError: the run is not complete, or its files are damaged.
         OSError: ``out`` cannot be written.
     """
-    if not (folder / "results.json").is_file():
+    if not (folder / RESULTS_NAME).is_file():
         raise ValueError(f"{folder} holds no complete run; allowed: one with a results.json")
     try:
-        results = json.loads((folder / "results.json").read_text("utf-8"))
-        text = (folder / "metrics.jsonl").read_text("utf-8")
+        results = json.loads((folder / RESULTS_NAME).read_text("utf-8"))
+        text = (folder / METRICS_NAME).read_text("utf-8")
         lines: Lines = [json.loads(line) for line in text.splitlines()]
         by_name = _groups(lines, "experiment")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{folder}: metrics.jsonl or results.json is damaged") from error
     if missing := _DRAWN - set(by_name):
         raise ValueError(f"{folder}: metrics.jsonl is damaged: it lacks {sorted(missing)[0]}")
-    out = out or folder / "report"
+    out = out or folder / REPORT_NAME
     out.mkdir(parents=True, exist_ok=True)
     for name, measured in by_name.items():
         columns = [column for column in measured[0] if column != "experiment"]
@@ -68,7 +69,7 @@ def write_convergence_report(folder: Path, out: Path | None = None) -> Path:
         f"<p>Section 4 and appendix A; {duration(results['seconds'])} of running time.</p>",
         section(found.heading, found.caption, found.header, found.rows),
         *(picture(out / name, caption) for name, (_, caption) in _PLOTS.items()),
-        folded("Settings", (folder / "config.yaml").read_text("utf-8")),
+        folded("Settings", (folder / CONFIG_NAME).read_text("utf-8")),
     ]
     (out / "index.html").write_text(document(title, body), encoding="utf-8")
     return out / "index.html"

@@ -42,6 +42,7 @@ from actormimic.linear_case import (
     random_policies,
 )
 from actormimic.randomness import Stream, derive_seed, generator
+from actormimic.run_files import METRICS_NAME, RESULTS_NAME
 from actormimic.run_folder import write_json
 
 _ARGMAX_ITERATIONS = 12
@@ -65,7 +66,7 @@ def run_convergence(settings: ConvergenceRun, folder: Path, say: Say) -> None:
     """Compute everything and write ``metrics.jsonl``, ``results.json`` and the report."""
     began = time.monotonic()
     findings = _Findings()
-    with (folder / "metrics.jsonl").open("w", encoding="utf-8") as file, faults_are_ours():
+    with (folder / METRICS_NAME).open("w", encoding="utf-8") as file, faults_are_ours():
         for name, experiment in _EXPERIMENTS.items():
             say(name)
             known = len(findings.lines)
@@ -81,14 +82,14 @@ def run_convergence(settings: ConvergenceRun, folder: Path, say: Say) -> None:
         "rows": findings.rows,
     }
     # A results.json means that the run is complete.
-    write_json(folder / "results.json", results)
+    write_json(folder / RESULTS_NAME, results)
     present_convergence(folder, say)
 
 
 def present_convergence(folder: Path, say: Say) -> None:
     """Draw the report of a complete run, and print its table and where the report is."""
     page = write_convergence_report(folder)
-    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    results = json.loads((folder / RESULTS_NAME).read_text(encoding="utf-8"))
     width = max(len(row["claim"]) for row in results["rows"])
     for row in results["rows"]:
         say(f"{row['claim']:{width}}  {row['found']}")

@@ -45,7 +45,7 @@ def why_not_the_gpu(settings: RunSettings) -> str | None:
     needing = needs_kernels(settings)
     if settings.device != "auto" or needing is None or not torch.cuda.is_available():
         return None
-    reason = why_no_cuda_kernels()
+    reason = why_no_cuda_kernels(torch.device("cuda"))
     return None if reason is None else f"{needing}, and {reason}"
 
 

@@ -14,6 +14,7 @@ from actormimic.config import ActorMimicRun
 from actormimic.config_files import expert_overrides, expert_settings, settings_digest
 from actormimic.config_yaml import SHIPPED, find_config
 from actormimic.experts import bundled_games
+from actormimic.run_files import RESULTS_NAME
 from actormimic.sections import ExpertFile
 from actormimic.side_by_side import Waiting, run_side_by_side
 
@@ -47,7 +48,7 @@ def expert_sources(settings: ActorMimicRun, say: Say) -> dict[str, str | ExpertF
             continue
         folder, command = _training(settings, game)
         given[game] = str(folder)
-        if (folder / "results.json").is_file():
+        if (folder / RESULTS_NAME).is_file():
             say(f"expert of {game}: {folder}")
         else:
             waiting.append(Waiting(f"{game}'s expert", folder, command))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from functools import cache
 from types import ModuleType
 
@@ -17,6 +18,9 @@ _CORE: ModuleType = core
 
 # The numbers of ElementType in csrc/ops/element.hpp.
 ELEMENT_TYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2, torch.float64: 3}
+
+_ARCHITECTURE = re.compile(r"(\d+)([af]?)(?:-(real|virtual))?")
+_INTEGRATED = {87, 101}  # Orin, Thor
 
 
 @cache
@@ -43,13 +47,52 @@ def _cuda() -> ModuleType:
     return module
 
 
-def why_no_cuda_kernels() -> str | None:
-    """Why operators cannot run on a CUDA device here, and what to do; None where they can."""
+def why_no_cuda_kernels(device: torch.device) -> str | None:
+    """Why operators cannot run on a CUDA device, and what to do; None where they can."""
     try:
-        _cuda()
+        module = _cuda()
     except RuntimeError as error:
         return str(error)
-    return None
+    index = torch.cuda.current_device() if device.index is None else device.index
+    return _why_no_code(module.architectures, index)
+
+
+@cache
+def _why_no_code(architectures: str, index: int) -> str | None:
+    major, minor = torch.cuda.get_device_capability(index)
+    if _has_code_for(architectures, 10 * major + minor):
+        return None
+    return (
+        f"actormimic._cuda was built for architectures {architectures}, and "
+        f"{torch.cuda.get_device_name(index)} has compute capability {major}.{minor}: install "
+        "actormimic again on this machine with "
+        "-C cmake.define.ACTORMIMIC_CUDA_ARCHITECTURES=native"
+    )
+
+
+def _has_code_for(architectures: str, device: int) -> bool:
+    """Whether code built for CMake's ``architectures`` runs on a device of capability ``device``
+    (86 for 8.6). ``native`` and the like, which the compiler alone resolves, are taken to fit.
+
+    Machine code runs on later minor versions of its major version, but not between a processor's
+    integrated GPU and others; PTX runs on all later devices. Of features particular to one
+    architecture (90a) or its family (100f) neither goes any further.
+    """
+    words = architectures.split(",")
+    entries = [_ARCHITECTURE.fullmatch(word) for word in words]
+    return any(entry is None or _fits(entry, device) for entry in entries)
+
+
+def _fits(entry: re.Match[str], device: int) -> bool:
+    number, particular, kind = entry.groups()
+    built_for = int(number)
+    family = built_for // 10 == device // 10 and built_for <= device
+    if particular:
+        return built_for == device if particular == "a" else family
+    if kind != "real" and built_for <= device:
+        return True
+    integrated = {built_for, device} & _INTEGRATED
+    return kind != "virtual" and (built_for == device if integrated else family)
 
 
 def module_of(tensor: Tensor) -> ModuleType:
@@ -58,12 +101,12 @@ def module_of(tensor: Tensor) -> ModuleType:
     Raises:
         ValueError: the device is neither a CPU nor a CUDA device.
         RuntimeError: it is a CUDA device and the package was built without CUDA, or that part of it
-            from other sources.
+            from other sources or for other devices.
     """
     if tensor.is_cpu:
         return _CORE
     if tensor.is_cuda:
-        if reason := why_no_cuda_kernels():
+        if reason := why_no_cuda_kernels(tensor.device):
             raise RuntimeError(f"a tensor is on a CUDA device, but {reason}")
         return _cuda()
     raise ValueError(f"a tensor is on {tensor.device}; allowed: cpu and cuda devices")

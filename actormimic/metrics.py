@@ -19,6 +19,8 @@ from typing import Any, TextIO
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from actormimic.run_files import METRICS_NAME
+
 
 class RunLog:
     """The log of a run in ``folder``: ``metrics.jsonl`` and ``tensorboard/``.
@@ -38,7 +40,7 @@ class RunLog:
             OSError: the files cannot be written.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / "metrics.jsonl"
+        self.path = folder / METRICS_NAME
         size = int(state["bytes"]) if state else 0
         found = self.path.stat().st_size if self.path.exists() else 0
         if found < size:

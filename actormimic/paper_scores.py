@@ -17,6 +17,7 @@ from actormimic.config_files import check_settings, plain_values
 from actormimic.config_yaml import flat_values, read_config
 from actormimic.published import EXPERT_AGENT_STEPS, INITIALIZATIONS
 from actormimic.records import EpochScore, Group, Run
+from actormimic.run_files import CHECKPOINTS_NAME, CONFIG_NAME
 from actormimic.schedules import largest
 
 LAST_EPOCHS = 10
@@ -88,12 +89,12 @@ def _initialization(run: Run, others: Sequence[Run]) -> str:
     if source == "random":
         return "Random"
     place = Path(source).expanduser()
-    if place.name == "checkpoints" or place.suffix == ".safetensors":
+    if place.name == CHECKPOINTS_NAME or place.suffix == ".safetensors":
         place = place.parent.parent if place.suffix else place.parent
     place = place.resolve()
     config = {other.folder.resolve(): other.config for other in others}.get(place)
-    if config is None and (place / "config.yaml").is_file():
-        config = read_config(place / "config.yaml")
+    if config is None and (place / CONFIG_NAME).is_file():
+        config = read_config(place / CONFIG_NAME)
     if config is None:  # runs that were moved together know each other by their names
         moved = [run.config for run in others if run.folder.resolve().name == place.name]
         config = moved[0] if len(moved) == 1 else None

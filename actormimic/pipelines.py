@@ -17,7 +17,8 @@ from actormimic.config import PipelineRun, RunSettings
 from actormimic.config_files import StageRun, pipeline_stages, plain_values
 from actormimic.config_yaml import flat_values, one_line_yaml, read_config
 from actormimic.report import summary, write_report
-from actormimic.run_folder import CONFIG_NAME, is_complete, open_run_folder, write_json
+from actormimic.run_files import CONFIG_NAME, STAGES_NAME
+from actormimic.run_folder import is_complete, open_run_folder, write_json
 from actormimic.side_by_side import Waiting, run_side_by_side
 
 RunTask = Callable[[RunSettings, Path, Say], None]
@@ -76,4 +77,4 @@ def _write_stages(folder: Path, runs: Sequence[StageRun]) -> None:
         {"stage": run.stage, "folder": os.path.relpath(run.settings.run_folder, folder)}
         for run in runs
     ]
-    write_json(folder / "stages.json", entries)
+    write_json(folder / STAGES_NAME, entries)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from actormimic.checkpoint import load_weights
 from actormimic.networks import NUM_ACTIONS, AtariNetwork, described_network
+from actormimic.run_files import Weights, weights_name
 
 Frames = npt.NDArray[np.uint8]
 Actions = npt.NDArray[np.int64]
@@ -174,10 +175,11 @@ def weights_path(source: Path) -> Path:
         ValueError: nothing there.
     """
     if source.is_dir():
-        for name in ("checkpoints/final.safetensors", "checkpoints/newest.safetensors"):
-            if (source / name).is_file():
-                return source / name
-        raise ValueError(f"{source} holds no weights (checkpoints/final.safetensors)")
+        choices: tuple[Weights, ...] = ("final", "newest")
+        for which in choices:
+            if (source / weights_name(which)).is_file():
+                return source / weights_name(which)
+        raise ValueError(f"{source} holds no weights ({weights_name('final')})")
     if not source.is_file():
         raise ValueError(f"{source} does not exist; a weights file or a run folder is needed")
     return source

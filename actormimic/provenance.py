@@ -19,6 +19,7 @@ from actormimic.config_files import check_settings, load_settings, plain_values
 from actormimic.config_yaml import SHIPPED, flat_values, one_line_yaml, read_config, shipped_configs
 from actormimic.metrics import read_metrics
 from actormimic.policy import weights_path
+from actormimic.run_files import METRICS_NAME
 
 _CURVE_POINTS = 100
 # What says where a run lies, not what it learns.
@@ -89,7 +90,7 @@ class History(NamedTuple):
 def learning_history(run: Path, game: str, agent_steps: int) -> History:
     """What the log says, up to where the weights were saved."""
     lines = [
-        line for line in read_metrics(run / "metrics.jsonl") if line["agent_steps"] <= agent_steps
+        line for line in read_metrics(run / METRICS_NAME) if line["agent_steps"] <= agent_steps
     ]
     if not lines:
         raise ValueError(f"{run} has no metrics.jsonl; allowed: the run folder of an expert")

@@ -15,6 +15,14 @@ from typing import Any
 from actormimic.config_yaml import read_config
 from actormimic.metrics import read_metrics
 from actormimic.plots import Curves
+from actormimic.run_files import (
+    CONFIG_NAME,
+    EXPERTS_NAME,
+    METRICS_NAME,
+    RESULTS_NAME,
+    SIMILARITY_NAME,
+    STAGES_NAME,
+)
 
 
 @dataclass(frozen=True)
@@ -173,9 +181,9 @@ def _labels(folders: Sequence[Path]) -> list[str]:
 
 def _read_run(folder: Path, label: str) -> Run:
     config = _read_config(folder)
-    results = folder / "results.json"
+    results = folder / RESULTS_NAME
     try:
-        metrics = list(read_metrics(folder / "metrics.jsonl"))
+        metrics = list(read_metrics(folder / METRICS_NAME))
         read = json.loads(results.read_text("utf-8")) if results.exists() else None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{folder}: metrics.jsonl or results.json is damaged") from error
@@ -185,19 +193,19 @@ def _read_run(folder: Path, label: str) -> Run:
             f"{folder}: metrics.jsonl or results.json is damaged: something is missing"
         )
     experts = {}
-    for game, source in _read_json(folder / "experts.json", {}).items():
+    for game, source in _read_json(folder / EXPERTS_NAME, {}).items():
         place = folder / source
         # A teacher's folder that is not there any more leaves its last test epoch in the results.
-        trained = (place / "config.yaml").is_file()
+        trained = (place / CONFIG_NAME).is_file()
         experts[game] = _read_run(place, place.resolve().name) if trained else None
-    similarity = _read_json(folder / "similarity.json", {"rows": []})["rows"]
+    similarity = _read_json(folder / SIMILARITY_NAME, {"rows": []})["rows"]
     return Run(label, folder, config, metrics, read, experts, similarity)
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
-    if not (folder / "config.yaml").is_file():
+    if not (folder / CONFIG_NAME).is_file():
         raise ValueError(f"{folder} holds no run; allowed: a folder with a config.yaml")
-    config = read_config(folder / "config.yaml")
+    config = read_config(folder / CONFIG_NAME)
     if "task" not in config:
         raise ValueError(f"{folder}: config.yaml has no task")
     return config
@@ -205,9 +213,9 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 def _stage_folders(pipeline: Path) -> list[Path]:
     """Of the pipeline's runs, those that have begun."""
-    entries: Iterable[dict[str, str]] = _read_json(pipeline / "stages.json", [])
+    entries: Iterable[dict[str, str]] = _read_json(pipeline / STAGES_NAME, [])
     folders = [pipeline / entry["folder"] for entry in entries]
-    return [folder for folder in folders if (folder / "config.yaml").is_file()]
+    return [folder for folder in folders if (folder / CONFIG_NAME).is_file()]
 
 
 def _read_json(path: Path, default: Any) -> Any:

@@ -34,6 +34,7 @@ from actormimic.paper_scores import alike
 from actormimic.paper_tables import all_sections
 from actormimic.plots import draw_losses, draw_returns, draw_shares
 from actormimic.records import Group, Run, read_groups
+from actormimic.run_files import CONFIG_NAME, REPORT_NAME
 
 USAGE = "usage: python -m actormimic.report RUN_DIR [RUN_DIR ...] [--out FOLDER]"
 _PLOTS = {
@@ -68,7 +69,7 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
             raise ValueError("a run of task convergence has a page of its own; allowed: it alone")
         return write_convergence_report(folders[0], out)
     groups = read_groups(folders)
-    out = out or (folders[0] / "report" if len(folders) == 1 else Path("report"))
+    out = out or (folders[0] / REPORT_NAME if len(folders) == 1 else Path("report"))
     out.mkdir(parents=True, exist_ok=True)
     sections, pictures = [], []
     for group, prefix in zip(groups, _file_prefixes(groups), strict=True):
@@ -86,8 +87,7 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
     (out / "table.csv").write_text(_csv(runs), encoding="utf-8")
     names = [g.label if g.folder else " and ".join(r.label for r in g.runs) for g in groups]
     details = [
-        (f"Settings of {run.label}", (run.folder / "config.yaml").read_text("utf-8"))
-        for run in runs
+        (f"Settings of {run.label}", (run.folder / CONFIG_NAME).read_text("utf-8")) for run in runs
     ]
     about = [_about(run) for group in groups if not group.folder for run in group.runs]
     page = html_page(" and ".join(names), about, sections, pictures, details)
@@ -134,7 +134,7 @@ def _file_prefixes(groups: Sequence[Group]) -> list[str]:
 
 
 def _is_convergence(folder: Path) -> bool:
-    config = folder / "config.yaml"
+    config = folder / CONFIG_NAME
     return config.is_file() and read_config(config).get("task") == "convergence"
 
 

@@ -13,6 +13,7 @@ from actormimic.devices import device_of, machine_in_words
 from actormimic.evaluation import Summary, epoch_in_words
 from actormimic.experts import ExpertsPolicy
 from actormimic.report import table, write_report
+from actormimic.run_files import RESULTS_NAME, weights_name
 from actormimic.run_folder import write_json
 
 
@@ -67,20 +68,20 @@ def finish_run(
         "rows": rows,
     }
     # A results.json means that the run is complete.
-    write_json(folder / "results.json", results)
+    write_json(folder / RESULTS_NAME, results)
     present_run(folder, say)
 
 
 def present_run(folder: Path, say: Say) -> None:
     """Draw the report of a complete run, print its table and where everything is."""
-    path = folder / "results.json"
+    path = folder / RESULTS_NAME
     try:
         results = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is damaged: {error}; without it the run ends anew") from error
     report = write_report([folder])
     say(table(results))
-    weights = folder / "checkpoints" / "final.safetensors"
+    weights = folder / weights_name("final")
     if weights.is_file():
         game = results["rows"][0]["game"]
         watch = f"python -m actormimic.play {folder} --game {game} --out {game}.mp4"

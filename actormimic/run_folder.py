@@ -20,13 +20,19 @@ from actormimic.config_files import (
     to_yaml,
 )
 from actormimic.config_yaml import flat_values, read_config
+from actormimic.run_files import (
+    CHECKPOINTS_NAME,
+    CONFIG_NAME,
+    METRICS_NAME,
+    OUTPUT_NAME,
+    REPORT_NAME,
+    RESULTS_NAME,
+    SIMILARITY_NAME,
+    STAGES_NAME,
+    weights_name,
+)
 from actormimic.schedules import agree_until
 
-CONFIG_NAME = "config.yaml"
-RESULTS_NAME = "results.json"
-"""What a complete run has, and no other."""
-OUTPUT_NAME = "output.log"
-"""What a run says that has a process of its own."""
 _LOCK_NAME = ".lock"
 _LENGTH = "training.agent_steps"
 _RATE = "optimizer.learning_rate"
@@ -54,7 +60,7 @@ def open_run_folder(settings: RunSettings) -> Iterator[Path]:
             check_run_folder(folder, settings)
         if not _has_begun(folder):
             # Of a command that was refused later, and perhaps of other settings.
-            (folder / "similarity.json").unlink(missing_ok=True)
+            (folder / SIMILARITY_NAME).unlink(missing_ok=True)
         if not (folder / RESULTS_NAME).exists() or _is_as_long(folder, settings):
             _write_config(folder, settings)
         yield folder
@@ -63,7 +69,7 @@ def open_run_folder(settings: RunSettings) -> Iterator[Path]:
 def reopen(folder: Path, settings: RunSettings) -> None:
     """Take a shorter run's end away, its results and final weights: this run goes on from it."""
     if (folder / RESULTS_NAME).exists() and not _is_as_long(folder, settings):
-        for end in (RESULTS_NAME, "checkpoints/final.safetensors"):
+        for end in (RESULTS_NAME, weights_name("final")):
             (folder / end).unlink(missing_ok=True)
         _write_config(folder, settings)
 
@@ -131,11 +137,11 @@ def is_complete(settings: RunSettings) -> bool:
 def _has_begun(folder: Path) -> bool:
     """Whether there is anything to go on from, and not only what a command leaves that was refused
     after it had made the folder: the corrected one is not to be held to its settings."""
-    log = folder / "metrics.jsonl"
+    log = folder / METRICS_NAME
     return (folder / CONFIG_NAME).exists() and (
         (log.is_file() and log.stat().st_size > 0)
-        or any((folder / "checkpoints").glob("*"))
-        or any((folder / name).exists() for name in (RESULTS_NAME, "stages.json", "report"))
+        or any((folder / CHECKPOINTS_NAME).glob("*"))
+        or any((folder / name).exists() for name in (RESULTS_NAME, STAGES_NAME, REPORT_NAME))
     )
 
 
@@ -150,7 +156,7 @@ def _compared(settings: RunSettings) -> dict[str, Any]:
 def _agent_steps_done(folder: Path) -> int:
     from actormimic.checkpoint import CheckpointStore  # brings torch, which takes seconds
 
-    return CheckpointStore(folder / "checkpoints", 1).agent_steps
+    return CheckpointStore(folder / CHECKPOINTS_NAME, 1).agent_steps
 
 
 def _recorded(folder: Path) -> dict[str, Any]:

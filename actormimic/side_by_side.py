@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from actormimic.command_line import Say
-from actormimic.run_folder import OUTPUT_NAME
+from actormimic.run_files import OUTPUT_NAME
 
 _PARENT = "ACTORMIMIC_PARENT"
 _PR_SET_PDEATHSIG = 1  # of linux/prctl.h

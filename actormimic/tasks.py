@@ -45,12 +45,13 @@ from actormimic.pipelines import run_pipeline
 from actormimic.policy import NetworkPolicy, Policy, RandomPolicy, load, weights_path
 from actormimic.randomness import Stream, derive_seed
 from actormimic.results import finish_run, present_run, score_rows
+from actormimic.run_files import EXPERTS_NAME, SIMILARITY_NAME, Weights, weights_name
 from actormimic.run_folder import is_complete, write_json
 from actormimic.sections import ExpertFile, expert_file
 from actormimic.stopping import EarlyStopping
 from actormimic.training import Learner
 from actormimic.training_run import STOPPING_MEASURE, Trained, train
-from actormimic.transfer import SIMILARITY_NAME, source_similarities, transfer_weights
+from actormimic.transfer import source_similarities, transfer_weights
 
 _OWN_THREADS = torch.get_num_threads()  # before a stage of a pipeline has set another number
 
@@ -107,7 +108,7 @@ def check_machine_and_networks(settings: RunSettings) -> None:
 def _check_machine_and_networks(settings: RunSettings, unmade: set[str]) -> None:
     needing = needs_kernels(settings)
     device = device_of(settings)
-    if device.type == "cuda" and needing and (reason := why_no_cuda_kernels()):
+    if device.type == "cuda" and needing and (reason := why_no_cuda_kernels(device)):
         raise ValueError(f"{needing} on {device}, but {reason}; allowed without it: device=cpu")
     if isinstance(settings, ActorMimicRun):
         for game, source in given_experts(settings).items():
@@ -133,7 +134,7 @@ def _actor_mimic(settings: ActorMimicRun, folder: Path, say: Say) -> None:
     device = device_of(settings)
     precision = PRECISIONS[settings.precision]
     sources = expert_sources(settings, say)
-    write_json(folder / "experts.json", _seen_from(folder, sources))
+    write_json(folder / EXPERTS_NAME, _seen_from(folder, sources))
     experts = experts_policy(sources, str(device), precision)
     for game, environment in zip(experts.games, experts.environments, strict=True):
         _say_other_frames(f"the expert of {game}", environment, settings, say)
@@ -334,10 +335,10 @@ def _train(
             values[STOPPING_MEASURE] = sum(divergences) / len(divergences)
         return values
 
-    def path_of(name: str) -> Path:
-        return folder / "checkpoints" / f"{name}.safetensors"
+    def path_of(name: Weights) -> Path:
+        return folder / weights_name(name)
 
-    def save_weights(name: str, agent_steps: int) -> None:
+    def save_weights(name: Weights, agent_steps: int) -> None:
         header = WeightsHeader(
             kind=str(getattr(settings, "task", "")),
             games=tuple(settings.games),

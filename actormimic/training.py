@@ -366,7 +366,7 @@ def _gathers_on_device(residence: str, device: torch.device, ring_bytes: int) ->
         return False
     if device.type != "cuda":
         return True
-    if residence == "auto" and why_no_cuda_kernels() is not None:
+    if residence == "auto" and why_no_cuda_kernels(device) is not None:
         return False
     # A fifth is for the networks and for what the updates need on their way.
     free = int(torch.cuda.mem_get_info(device)[0] * 0.8)

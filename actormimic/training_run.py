@@ -15,7 +15,8 @@ from actormimic.config import LearningSettings
 from actormimic.faults import faults_are_ours
 from actormimic.interruption import interruptible
 from actormimic.metrics import Progress, RunLog
-from actormimic.run_folder import RESULTS_NAME, reopen
+from actormimic.run_files import CHECKPOINTS_NAME, RESULTS_NAME, Weights
+from actormimic.run_folder import reopen
 from actormimic.stopping import EarlyStopping
 from actormimic.training import Learner, Training
 
@@ -44,7 +45,7 @@ def train(
     learner: Learner,
     folder: Path,
     test: TestEpoch,
-    save_weights: Callable[[str, int], None],
+    save_weights: Callable[[Weights, int], None],
     label: str = "",
     stopping: EarlyStopping | None = None,
 ) -> Trained:
@@ -66,7 +67,7 @@ def train(
         Diverged: losses are no longer finite.
         RuntimeError: a fault in the program.
     """
-    store = CheckpointStore(folder / "checkpoints", settings.checkpoint.keep)
+    store = CheckpointStore(folder / CHECKPOINTS_NAME, settings.checkpoint.keep)
     newest = store.newest()
     if newest is None and (folder / RESULTS_NAME).exists():
         raise ValueError(

@@ -20,8 +20,6 @@ from actormimic.sections import EnvironmentSettings, EvaluationSettings, Similar
 
 Matrix = npt.NDArray[np.float64]
 
-SIMILARITY_NAME = "similarity.json"
-
 
 def transfer_weights(
     network: AtariNetwork,

@@ -2,6 +2,7 @@
 
 import importlib.machinery
 import importlib.util
+import re
 import shutil
 import subprocess
 import sys
@@ -20,20 +21,29 @@ built_with_cuda = pytest.mark.skipif(
 )
 
 
+def forget() -> None:
+    kernels._cuda.cache_clear()
+    kernels._why_no_code.cache_clear()
+
+
 @pytest.fixture
 def no_cuda_yet(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """As before the CUDA module is first asked for; what a test puts in its place is undone."""
     monkeypatch.delitem(sys.modules, "actormimic._cuda", raising=False)
-    kernels._cuda.cache_clear()
+    forget()
     yield monkeypatch
-    kernels._cuda.cache_clear()
+    forget()
+
+
+def cuda_tensor(index: int = 0) -> types.SimpleNamespace:
+    return types.SimpleNamespace(is_cpu=False, is_cuda=True, device=torch.device("cuda", index))
 
 
 def refusal_of_cuda(monkeypatch: pytest.MonkeyPatch, stand_in: object) -> str:
     """What a CUDA tensor meets when ``actormimic._cuda`` is ``stand_in``."""
     monkeypatch.setitem(sys.modules, "actormimic._cuda", stand_in)
     with pytest.raises(RuntimeError) as caught:
-        kernels.module_of(types.SimpleNamespace(is_cpu=False, is_cuda=True))
+        kernels.module_of(cuda_tensor())
     return str(caught.value)
 
 
@@ -58,7 +68,7 @@ def test_a_cuda_module_that_cannot_be_loaded_says_why(
             return importlib.util.spec_from_loader(name, loader)
 
     no_cuda_yet.setattr(sys, "meta_path", [Finder, *sys.meta_path])
-    found = kernels.why_no_cuda_kernels()
+    found = kernels.why_no_cuda_kernels(torch.device("cuda", 0))
     assert found is not None
     assert found.startswith(f"actormimic._cuda cannot be loaded: {library}: ")
 
@@ -79,6 +89,57 @@ def test_a_stale_cuda_module_is_refused(
 ) -> None:
     message = refusal_of_cuda(no_cuda_yet, types.SimpleNamespace(**differing))
     assert message.startswith(f"a tensor is on a CUDA device, but {reason}")
+
+
+@pytest.mark.parametrize(
+    ("architectures", "device", "runs"),
+    [
+        ("80-real,90-real,120", 80, True),
+        ("80-real,90-real,120", 86, True),  # machine code for the first of its major version
+        ("80-real,90-real,120", 75, False),
+        ("80-real,90-real,120", 103, False),  # neither machine code nor older PTX
+        ("80-real,90-real,120", 130, True),  # PTX
+        ("90", 80, False),
+        ("90", 100, True),
+        ("90-real", 100, False),
+        ("86-real", 80, False),
+        ("80-virtual", 90, True),
+        ("80-real,90-real,100-real,120", 87, False),  # integrated
+        ("87-real", 89, False),
+        ("80-virtual", 87, True),
+        ("native", 75, True),
+        ("90a", 90, True),
+        ("90a", 100, False),
+        ("80-real,90a-real", 75, False),
+        ("100f", 103, True),
+        ("100f", 120, False),
+    ],
+)
+def test_which_devices_a_build_has_code_for(architectures: str, device: int, runs: bool) -> None:
+    assert kernels._has_code_for(architectures, device) is runs
+
+
+def test_a_device_that_the_module_has_no_code_for_is_refused(
+    no_cuda_yet: pytest.MonkeyPatch,
+) -> None:
+    """Of two GPUs the first, and that one also where no number is given and it is the current."""
+    capabilities = [(8, 9), (9, 0)]
+    no_cuda_yet.setattr(torch.cuda, "get_device_capability", capabilities.__getitem__)
+    no_cuda_yet.setattr(torch.cuda, "get_device_name", lambda index: f"GPU {index}")
+    stand_in = types.SimpleNamespace(
+        __version__=actormimic.__version__,
+        bindings_digest=kernels.core.bindings_digest,
+        architectures="90-real,100",
+    )
+    assert refusal_of_cuda(no_cuda_yet, stand_in) == (
+        "a tensor is on a CUDA device, but actormimic._cuda was built for architectures "
+        "90-real,100, and GPU 0 has compute capability 8.9: install actormimic again on this "
+        "machine with -C cmake.define.ACTORMIMIC_CUDA_ARCHITECTURES=native"
+    )
+    assert kernels.module_of(cuda_tensor(1)) is stand_in
+    for current, usable in ((1, True), (0, False)):
+        no_cuda_yet.setattr(torch.cuda, "current_device", lambda current=current: current)
+        assert (kernels.why_no_cuda_kernels(torch.device("cuda")) is None) == usable
 
 
 def test_other_devices_are_refused() -> None:
@@ -105,6 +166,21 @@ def test_a_launch_without_a_device_is_an_error() -> None:
     batch.total = batch.policy = batch.feature = torch.empty(1).data_ptr()
     with pytest.raises(RuntimeError, match="distillation_loss: CUDA error cuda"):
         module.distillation_loss(settings, batch, 0, 0)
+
+
+@built_with_cuda
+@pytest.mark.skipif(shutil.which("cuobjdump") is None, reason="no cuobjdump")
+def test_the_module_says_what_it_was_built_for() -> None:
+    import actormimic._cuda as module
+
+    words = [word for word in module.architectures.split(",") if re.match(r"\d", word)]
+    assert words
+    for option, other in (("--list-elf", "-virtual"), ("--list-ptx", "-real")):
+        listed = subprocess.run(
+            ["cuobjdump", option, module.__file__], capture_output=True, text=True
+        ).stdout
+        found = set(re.findall(r"\.sm_(\d+[af]?)\.", listed))
+        assert {word.partition("-")[0] for word in words if not word.endswith(other)} <= found
 
 
 @built_with_cuda

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -47,15 +48,27 @@ def test_what_would_fail_later_is_refused_before_anything_is_made(words, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.fixture
-def gpu_without_kernels(monkeypatch: pytest.MonkeyPatch):
-    """A GPU for torch, and an install that was built without CUDA."""
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    monkeypatch.setitem(sys.modules, "actormimic._cuda", None)
+@pytest.fixture(params=["without CUDA", "for other GPUs"])
+def gpu_without_kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
+    """A GPU for torch, and an install that has no kernels for it; gives what is said of it."""
+    for name, value in (("is_available", True), ("device_count", 1), ("current_device", 0)):
+        monkeypatch.setattr(torch.cuda, name, lambda value=value: value)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: (8, 0))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "A GPU")
+    module, said = None, "actormimic was built without CUDA: put nvcc on PATH"
+    if request.param == "for other GPUs":
+        module = types.SimpleNamespace(
+            __version__=kernels.core.__version__,
+            bindings_digest=kernels.core.bindings_digest,
+            architectures="90-real",
+        )
+        said = "actormimic._cuda was built for architectures 90-real, and A GPU has compute"
+    monkeypatch.setitem(sys.modules, "actormimic._cuda", module)
     kernels._cuda.cache_clear()
-    yield
+    kernels._why_no_code.cache_clear()
+    yield said
     kernels._cuda.cache_clear()
+    kernels._why_no_code.cache_clear()
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:0"])
@@ -74,7 +87,7 @@ def test_a_gpu_without_the_kernels_is_refused_before_anything_is_made(
     err = capfd.readouterr().err
     assert err.count("\n") == 1
     assert f"{needing} on cuda" in err
-    assert ", but actormimic was built without CUDA: put nvcc on PATH" in err
+    assert f", but {gpu_without_kernels}" in err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -88,9 +101,7 @@ def test_auto_leaves_such_a_gpu_alone_where_kernels_are_needed_and_says_so(
     ]
     assert main(["amn.yaml", *tiny, f"folder={tmp_path / 'run'}"]) == 0
     out = capfd.readouterr().out
-    assert out.startswith(
-        "without the GPU: task is 'actor_mimic', and actormimic was built without CUDA: put nvcc"
-    )
+    assert out.startswith(f"without the GPU: task is 'actor_mimic', and {gpu_without_kernels}")
     machine = json.loads((tmp_path / "run" / "results.json").read_text())["machine"]
     assert machine == machine_in_words(torch.device("cpu"))
 

@@ -12,7 +12,7 @@ import pytest
 
 import actormimic
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).resolve().parents[1]
 CSRC = ROOT / "csrc"
 PACKAGE = ROOT / "actormimic"
 
@@ -43,6 +43,7 @@ PYTHON_FLOORS = {
     "presets": 0,
     "published": 0,
     "randomness": 0,
+    "run_files": 0,
     "schedules": 0,
     "sections": 0,
     "checkpoint": 1,
@@ -113,9 +114,17 @@ def python_files():
 
 
 def includes(path):
+    """What a file includes; a file of csrc/ as ``<floor>/<file>``, however it is written."""
     # Row mathematics that nvcc compiles too may include what only nvcc sees.
     text = re.sub(r"#ifdef __CUDACC__.*?#(else|endif)", "", path.read_text(), flags=re.DOTALL)
-    return re.findall(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', text, re.MULTILINE)
+    names = re.findall(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', text, re.MULTILINE)
+    beside = {name: (path.parent / name).resolve() for name in names}
+    return [
+        beside[name].relative_to(CSRC).as_posix()
+        if beside[name].is_relative_to(CSRC) and beside[name].is_file()
+        else name
+        for name in names
+    ]
 
 
 def module_of(path):
@@ -155,6 +164,7 @@ def test_includes_never_point_up():
     for path in cpp_files():
         part = path.relative_to(CSRC).parts[0]
         for included in includes(path):
+            assert not included.startswith("."), f"{path} includes {included}, which is not there"
             other = included.partition("/")[0]
             if other not in CPP_FLOORS or not (CSRC / included).exists():
                 continue
@@ -180,6 +190,9 @@ def test_the_public_headers_and_what_they_include_are_installed_and_no_others():
         for header in found:
             public |= {other for other in includes(CSRC / header) if (CSRC / other).exists()}
     assert sorted(listed[1].split()) == sorted(public)
+    for header in public:
+        text = (CSRC / header).read_text()
+        assert not re.search(rf'#\s*include\s*[<"]({"|".join(CPP_FLOORS)})/', text), header
 
 
 @pytest.mark.parametrize(

@@ -81,9 +81,9 @@ def test_a_run_ends_well_whose_rings_were_removed_meanwhile(tmp_path: Path):
 
 @pytest.mark.parametrize("reason", [None, "actormimic was built without CUDA"])
 def test_a_gpu_without_the_kernels_gets_its_batches_from_the_host(reason, monkeypatch):
-    monkeypatch.setattr("actormimic.training.why_no_cuda_kernels", lambda: reason)
-    monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (10_000, 20_000))
     cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    monkeypatch.setattr("actormimic.training.why_no_cuda_kernels", {gpu: reason}.__getitem__)
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (10_000, 20_000))
     assert _gathers_on_device("auto", gpu, 8_000) == (reason is None)
     assert not _gathers_on_device("auto", cpu, 8_000)
     for device in (cpu, gpu):
@@ -92,7 +92,7 @@ def test_a_gpu_without_the_kernels_gets_its_batches_from_the_host(reason, monkey
 
 
 def test_rings_that_a_gpu_has_no_room_for_stay_on_the_host(monkeypatch):
-    monkeypatch.setattr("actormimic.training.why_no_cuda_kernels", lambda: None)
+    monkeypatch.setattr("actormimic.training.why_no_cuda_kernels", lambda device: None)
     monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (10 * 10**9, 80 * 10**9))
     gpu = torch.device("cuda")
     assert _gathers_on_device("auto", gpu, 8 * 10**9)

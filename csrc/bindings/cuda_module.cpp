@@ -32,6 +32,7 @@ PYBIND11_MODULE(_cuda, m) {
   using namespace actormimic::bindings;
   m.doc() = "Actor-Mimic's CUDA operators. Every one enqueues on a stream and waits for nothing.";
   m.attr("__version__") = ACTORMIMIC_VERSION;
+  m.attr("architectures") = ACTORMIMIC_CUDA_ARCHITECTURES;
   m.attr("bindings_digest") = ACTORMIMIC_BINDINGS_DIGEST;
   using Release = py::call_guard<py::gil_scoped_release>;
   bind_distillation_types(m);

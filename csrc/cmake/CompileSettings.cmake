@@ -23,10 +23,10 @@ if(ACTORMIMIC_SANITIZE)
   add_link_options(-fsanitize=${ACTORMIMIC_SANITIZE})
 endif()
 
-# One floor of csrc/: a static library actormimic_<name> whose includes are written <floor>/<file>.
+# One floor of csrc/: a static library actormimic_<name> whose includes are written <floor>/<file>,
+# but for those of installed headers (InstallCore.cmake).
 function(actormimic_floor name)
   add_library(actormimic_${name} STATIC ${ARGN})
-  target_include_directories(actormimic_${name} PUBLIC
-    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/csrc> $<INSTALL_INTERFACE:include>)
+  target_include_directories(actormimic_${name} PUBLIC ${PROJECT_SOURCE_DIR}/csrc)
   target_compile_options(actormimic_${name} PRIVATE -Wall -Wextra -fvisibility=hidden)
 endfunction()

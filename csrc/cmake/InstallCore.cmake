@@ -16,7 +16,9 @@ target_include_directories(actormimic_core INTERFACE $<INSTALL_INTERFACE:actormi
 set(package_folder actormimic/share/cmake/actormimic)
 install(TARGETS actormimic_core EXPORT actormimic-targets
   ARCHIVE DESTINATION actormimic/lib COMPONENT cpp)
-# pool/pool.hpp and replay/ring.hpp, and what they include; every other header is internal.
+# actormimic/pool/pool.hpp and actormimic/replay/ring.hpp, and what they include; every other header
+# is internal. These name each other by relative paths: with a search path of their own, a host's
+# common/ or pool/ in front of it would be taken for ours.
 set(public_headers
   common/check.hpp
   emulator/atari_env.hpp emulator/console.hpp emulator/state_stream.hpp
@@ -26,7 +28,7 @@ set(public_headers
   replay/stack_format.hpp)
 foreach(header IN LISTS public_headers)
   get_filename_component(floor ${header} DIRECTORY)
-  install(FILES csrc/${header} DESTINATION actormimic/include/${floor} COMPONENT cpp)
+  install(FILES csrc/${header} DESTINATION actormimic/include/actormimic/${floor} COMPONENT cpp)
 endforeach()
 install(EXPORT actormimic-targets NAMESPACE actormimic:: DESTINATION ${package_folder}
   COMPONENT cpp)

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "emulator/console.hpp"
-#include "emulator/state_stream.hpp"
-#include "frame/frame_processor.hpp"
+#include "../frame/frame_processor.hpp"
+#include "console.hpp"
+#include "state_stream.hpp"
 
 namespace actormimic {
 

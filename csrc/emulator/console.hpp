@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "emulator/state_stream.hpp"
-#include "frame/frame_processor.hpp"
-#include "frame/palette.hpp"
+#include "../frame/frame_processor.hpp"
+#include "../frame/palette.hpp"
+#include "state_stream.hpp"
 
 namespace actormimic {
 

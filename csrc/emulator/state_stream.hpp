@@ -6,7 +6,7 @@
 #include <string>
 #include <type_traits>
 
-#include "common/check.hpp"
+#include "../common/check.hpp"
 
 namespace actormimic {
 

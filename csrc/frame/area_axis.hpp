@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "frame/kernels.hpp"
+#include "kernels.hpp"
 
 namespace actormimic {
 

@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "frame/area_axis.hpp"
-#include "frame/kernels.hpp"
-#include "frame/palette.hpp"
+#include "area_axis.hpp"
+#include "kernels.hpp"
+#include "palette.hpp"
 
 namespace actormimic {
 

@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "common/check.hpp"
-#include "emulator/atari_env.hpp"
+#include "../common/check.hpp"
+#include "../emulator/atari_env.hpp"
 
 namespace actormimic {
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "emulator/atari_env.hpp"
-#include "pool/batch.hpp"
+#include "../emulator/atari_env.hpp"
+#include "batch.hpp"
 
 namespace actormimic {
 

@@ -11,10 +11,10 @@
 #include <string>
 #include <vector>
 
-#include "replay/mapping.hpp"
-#include "replay/ring_layout.hpp"
-#include "replay/ring_shape.hpp"
-#include "replay/stack_format.hpp"
+#include "mapping.hpp"
+#include "ring_layout.hpp"
+#include "ring_shape.hpp"
+#include "stack_format.hpp"
 
 namespace actormimic::replay {
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "replay/ring_layout.hpp"
+#include "ring_layout.hpp"
 
 namespace actormimic::replay {
 

@@ -1,14 +1,16 @@
 // Steps two pongs through the pool, stores their newest frames in a replay ring and prints a
 // checksum of one. Exits with 1 where that frame is not what pong looks like.
-#include <pool/pool.hpp>
-#include <replay/ring.hpp>
+#include <actormimic/pool/pool.hpp>
+#include <actormimic/replay/ring.hpp>
 
 #include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <vector>
 
-constexpr int kFrame = 84 * 84;
+#include "common/check.hpp"
+
+constexpr int kSide = 84, kFrame = kSide * kSide;
 
 int main(int argc, char** argv) {
   if (argc != 2) {
@@ -66,8 +68,6 @@ int main(int argc, char** argv) {
   for (int i = 0; i < kFrame; ++i) checksum = checksum * 31 + newest[i];
   std::printf("frame %d, grays %d to %d, checksum %08x\n", frames[0], *darkest, *brightest,
               checksum);
-  const int background = newest[50 * 84 + 42];
-  // Pong: a uniform field of gray 87, two walls and two scores that are brighter.
   const bool stored = ring.valid_rows() == 2 * 99;  // the newest row of a lane has no successor yet
-  return background == 87 && *brightest > 150 && episode[0] >= 400 && stored ? 0 : 1;
+  return looks_like_pong(newest, kSide, kSide) && episode[0] >= 400 && stored ? 0 : 1;
 }
