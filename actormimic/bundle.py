@@ -200,7 +200,7 @@ def write_index(out: Path) -> None:
     means = {card.game: card.evaluation.expert.mean for card in cards}
     random = {card.game: card.evaluation.random.mean for card in cards}
     curves = Curves("experts", lines, means, random)
-    # The shortest training is a ninth of the longest: on one axis nothing of it would be seen.
+    # The shortest training is a tenth of the longest: on one axis nothing of it would be seen.
     draw_returns(out / CURVES_NAME, [curves], one_length=False)
 
 
