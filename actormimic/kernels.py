@@ -20,7 +20,7 @@ _CORE: ModuleType = core
 ELEMENT_TYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2, torch.float64: 3}
 
 _ARCHITECTURE = re.compile(r"(\d+)([af]?)(?:-(real|virtual))?")
-_INTEGRATED = {87, 101}  # Orin, Thor
+_INTEGRATED = {87, 101}  # Orin, Thor; torch's own check (2.13, torch/cuda) sets them apart too
 
 
 @cache
