@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
 import actormimic
-from actormimic.command_line import command
+from actormimic.command_line import Parser, command
 
 
 def cmake_dir() -> Path:
@@ -29,7 +28,7 @@ def cmake_dir() -> Path:
 @command("actormimic")
 def main() -> int:
     """Run the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m actormimic", description=__doc__)
+    parser = Parser(prog="python -m actormimic", description=__doc__)
     parser.add_argument("--version", action="version", version=actormimic.__version__)
     parser.add_argument(
         "--cmake-dir",

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from actormimic.bundled import BUNDLED
 from actormimic.cards import (
     CURVES_NAME,
     INDEX_NAME,
@@ -41,7 +42,7 @@ from actormimic.config import DqnRun, OneGameSettings, TransferRun
 from actormimic.config_files import check_settings
 from actormimic.devices import device_of, machine_in_words
 from actormimic.evaluation import GameScore, epoch_in_words, evaluate
-from actormimic.experts import BUNDLED, ExpertsPolicy, load
+from actormimic.experts import ExpertsPolicy, load
 from actormimic.plots import Curves, draw_returns
 from actormimic.policy import Policy, RandomPolicy, weights_path
 from actormimic.provenance import History, first_folder, first_part, learning_history, recipe

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from actormimic.bundled import bundled_path
 from actormimic.cards import PlayedEpisodes, read_card
 from actormimic.checkpoint import load_weights
 from actormimic.config import ActorMimicRun, GamesSettings
 from actormimic.config_files import check_settings
 from actormimic.environments import whole_games
 from actormimic.evaluation import Summary, epoch_in_words
-from actormimic.experts import bundled_path
 from actormimic.sections import EnvironmentSettings, EvaluationSettings, ExpertFile, expert_file
 
 FROM_CARDS = "experts and random play: the longer test epochs of the experts' cards"

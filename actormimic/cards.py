@@ -165,15 +165,16 @@ def read_cards(folder: Path) -> list[Card]:
 def index_page(cards: Sequence[Card]) -> str:
     """The page over all cards, as Markdown."""
     lines = [
-        "# Experts in the box",
+        "# The package's own experts",
         "",
-        "Trained by this project's own command and rounded to half precision. This page is written",
-        "from the cards (`<game>.yaml`) by `python -m actormimic.bundle`; they say more.",
+        "Trained with this project's own commands; the weights are rounded to half precision.",
+        "`python -m actormimic.bundle` writes this page from the cards (`<game>.yaml`), which say",
+        "more.",
         "",
-        "Mean raw return ± standard deviation over the completed episodes of a test epoch with",
-        "ε 0.05, played by the rounded weights; of the paper's experts, the mean of Table 1. The",
-        "paper's test epochs have 125,000 agent steps and episodes of any length; the cards say",
-        "how long an episode may be here.",
+        "Scores are mean raw returns ± standard deviations over the completed episodes of a test",
+        "epoch with ε 0.05, played by the rounded weights; of the paper's experts they are the",
+        "means of Table 1. The paper's test epochs have 125,000 agent steps, and it states no",
+        "limit on the length of an episode; each card states the limit that was used here.",
         "",
         "| game | network | trained, agent steps | hours | random play | expert | episodes | "
         "test epoch, agent steps | paper's expert |",

@@ -138,10 +138,6 @@ class Checkpoint:
     values: dict[str, Any]
     _files: frozenset[str]
 
-    def has(self, name: str) -> bool:
-        """Whether the file ``name`` is (still) there; transient ones leave with a newer save."""
-        return name in self._files
-
     def path(self, name: str) -> Path:
         """The file ``name``.
 
@@ -177,20 +173,17 @@ class CheckpointStore:
         tensors: Mapping[str, Tensor],
         values: Mapping[str, Any],
         files: Mapping[str, Callable[[Path], None]] | None = None,
-        transient: Collection[str] = frozenset(),
         self_checked: Collection[str] = frozenset(),
     ) -> Path:
         """Write a checkpoint; returns its folder.
 
-        Each of ``files`` is called with the path to write. Those named in ``transient`` are kept
-        in the newest checkpoint only. Those in ``self_checked`` carry checksums of their own, which
-        their reader verifies: only their sizes are noted here, so that gigabytes are summed once
-        and not twice. When anything fails, a full disk included, what was written
-        is removed and the earlier checkpoints are untouched.
+        Each of ``files`` is called with the path to write. Those in ``self_checked`` carry
+        checksums of their own, which their reader verifies: only their sizes are noted here, so
+        that gigabytes are summed once and not twice. When anything fails, a full disk included,
+        what was written is removed and the earlier checkpoints are untouched.
 
         Raises:
-            ValueError: a file's name is not plain, or ``transient`` or ``self_checked`` names none
-                of ``files``.
+            ValueError: a file's name is not plain, or ``self_checked`` names none of ``files``.
             TypeError: ``values`` is not JSON.
             OSError: the checkpoint cannot be written.
         """
@@ -198,9 +191,8 @@ class CheckpointStore:
         for name in files:
             if not _NAME.match(name) or name in (_MANIFEST, _TENSORS, _VALUES):
                 raise ValueError(f"file name {name!r}; allowed: letters, digits and ._-")
-        for key, names in (("transient", transient), ("self_checked", self_checked)):
-            if unknown := sorted(set(names) - set(files)):
-                raise ValueError(f"{key} names {unknown[0]!r}; allowed: {', '.join(files)}")
+        if unknown := sorted(set(self_checked) - set(files)):
+            raise ValueError(f"self_checked names {unknown[0]!r}; allowed: {', '.join(files)}")
         text = json.dumps(values)
         older = self._complete()
         number = 1 + max((_number(path) for path in older), default=0)
@@ -227,7 +219,6 @@ class CheckpointStore:
                 "format": FORMAT,
                 "actormimic_version": __version__,
                 "agent_steps": agent_steps,
-                "transient": sorted(transient),
                 "files": contents,
             }
             _write_manifest(unfinished / _MANIFEST, manifest)
@@ -284,8 +275,7 @@ class CheckpointStore:
 
     def _forget(self, older: list[Path]) -> None:
         """Thin out what lay there before the newest one was renamed into place."""
-        transient = {path: names for path in older if (names := _transient_names(path)) is not None}
-        sound = [path for path in older if path in transient and path not in self._damaged]
+        sound = [path for path in older if path not in self._damaged]
         kept = sound[-(self.keep - 1) :] if self.keep > 1 else []
         for path in older:
             if path not in kept:
@@ -293,18 +283,6 @@ class CheckpointStore:
                 doomed = self.folder / f"{_UNFINISHED}{path.name}"
                 os.rename(path, doomed)
                 shutil.rmtree(doomed, ignore_errors=True)
-                continue
-            for name in transient[path]:
-                (path / name).unlink(missing_ok=True)
-
-
-def _transient_names(folder: Path) -> list[str] | None:
-    """The files that leave with a newer checkpoint; None where the manifest is damaged."""
-    try:
-        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-        return [name for name in manifest["transient"] if name in manifest["files"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def _read(folder: Path) -> Checkpoint:
@@ -314,22 +292,18 @@ def _read(folder: Path) -> Checkpoint:
         raise ValueError("its manifest's checksum does not match")
     if manifest["format"] != FORMAT:
         raise ValueError(f"its format is {manifest['format']}; allowed: {FORMAT}")
-    present = set()
     for name, expected in manifest["files"].items():
         path = folder / name
-        if name in manifest["transient"] and not path.exists():
-            continue
         if path.stat().st_size != expected["bytes"]:
             raise ValueError(f"{name} has not the size that was written")
         if expected["sha256"] is not None and _digest(path) != expected["sha256"]:
             raise ValueError(f"{name} does not match its checksum")
-        present.add(name)
     return Checkpoint(
         folder=folder,
         agent_steps=int(manifest["agent_steps"]),
         tensors=load_file(folder / _TENSORS),
         values=json.loads((folder / _VALUES).read_text(encoding="utf-8")),
-        _files=frozenset(present - {_TENSORS, _VALUES}),
+        _files=frozenset(manifest["files"]) - {_TENSORS, _VALUES},
     )
 
 

@@ -63,7 +63,8 @@ class RunSettings(Section):
     """Arithmetic of the hidden layers; output layers, losses and weights stay float32. ``float32``
     is that on a GPU too: no TF32, which rounds what is multiplied to 10 bits."""
     resume: Literal["auto", "never", "always"] = "auto"
-    """Go on with what the folder holds: if there is something, never, or insist."""
+    """``auto``: go on with the folder's run, or begin one; ``never``: refuse a folder that holds a
+    run; ``always``: refuse one that holds none."""
 
     @property
     def run_folder(self) -> str:
@@ -329,6 +330,7 @@ class PipelineRun(RunSettings):
     stages: Annotated[dict[str, dict[str, Any]], Field(min_length=1)]
     """By name: ``config: FILE``, settings that override it, and ``each: {setting: [values]}`` for a
     run of each combination. ``stage:NAME`` as a source is that stage's run (of the same seed).
+    The pipeline's seed, device, threads and precision are those of stages that say none.
 
     A config in a file is one beside it, or else one of the package's; as ``key=value`` it is one in
     the working directory, or else one of the package's."""

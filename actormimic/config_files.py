@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -17,6 +18,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from actormimic.bundled import bundled_games
 from actormimic.config import (
     ActorMimicRun,
     DqnRun,
@@ -39,7 +41,7 @@ from actormimic.config_yaml import (
     laid_over,
     read_extended,
 )
-from actormimic.sections import ExpertTrainingSettings, expert_file, refuse_idle
+from actormimic.sections import ExpertFile, ExpertTrainingSettings, expert_file, refuse_idle
 
 RESERVED_SOURCES = ("random", "bundled")
 """Sources of weights that are no paths."""
@@ -58,6 +60,7 @@ FREE = (
     "replay.residence",
     "replay.shared",
     "checkpoint.compress_rings",
+    "checkpoint.keep",
     "expert_training.processes",
 )
 """What may differ between runs that are one and the same: none of it changes what is learned, but
@@ -95,13 +98,11 @@ def _refuse_idle_words(settings: RunSettings, typed: Iterable[str]) -> None:
     ):
         why = "evaluation.protocol is 'paper'"
         refuse_idle(settings.evaluation, "lanes", why, "evaluation.")
-    if isinstance(settings, ActorMimicRun):
-        given = settings.experts
-        if given == "bundled" or (isinstance(given, dict) and not set(settings.games) - set(given)):
-            for name in ExpertTrainingSettings.model_fields:
-                if ("expert_training", name) in names:
-                    why = "experts has one of each game"
-                    refuse_idle(settings.expert_training, name, why, "expert_training.")
+    if isinstance(settings, ActorMimicRun) and given_experts(settings).keys() >= {*settings.games}:
+        for name in ExpertTrainingSettings.model_fields:
+            if ("expert_training", name) in names:
+                why = "there is an expert of each game"
+                refuse_idle(settings.expert_training, name, why, "expert_training.")
 
 
 def check_settings(values: dict[str, Any]) -> RunSettings:
@@ -142,6 +143,7 @@ def pipeline_stages(pipeline: PipelineRun) -> list[StageRun]:
         key: getattr(pipeline, key) for key in _INHERITED if key in pipeline.model_fields_set
     }
     runs: list[StageRun] = []
+    taken = {os.path.abspath(pipeline.run_folder): "the pipeline's own"}
     for name, stage in pipeline.stages.items():
         overrides = dict(stage)
         config, each = overrides.pop("config", None), overrides.pop("each", {})
@@ -166,11 +168,13 @@ def pipeline_stages(pipeline: PipelineRun) -> list[StageRun]:
                 if pipeline.shared_folder is not None and settings.folder is None:
                     folder = Path(pipeline.shared_folder) / _digest_name(settings)
                     settings = settings.model_copy(update={"folder": str(folder)})
-                if settings.run_folder in (run.settings.run_folder for run in runs):
+                place = os.path.abspath(settings.run_folder)
+                if place in taken:
                     raise ValueError(
-                        f"its folder {settings.run_folder} is an earlier stage's; allowed: a "
-                        f"folder (or name) of its own"
+                        f"its folder {settings.run_folder} is {taken[place]}; allowed: a folder "
+                        f"(or name) of its own"
                     )
+                taken[place] = "an earlier stage's"
                 runs.append(StageRun(name, settings))
         except ValueError as error:
             raise ValueError(f"stages.{name} ({config}): {error}") from error
@@ -192,8 +196,11 @@ def _stage_sources(values: dict[str, Any], runs: Sequence[StageRun]) -> dict[str
     values = dict(values)
     if isinstance(values.get("source"), str):
         values["source"] = _stage_folder(values["source"], values, None, runs)
-    if str(values.get("experts")).startswith(STAGE_SOURCE):
-        values["experts"] = dict.fromkeys(values.get("games", []), values["experts"])
+    games = values.get("games", [])
+    # Of games that are no names the check of the settings tells.
+    named = isinstance(games, list) and all(isinstance(game, str) for game in games)
+    if named and str(values.get("experts")).startswith(STAGE_SOURCE):
+        values["experts"] = dict.fromkeys(games, values["experts"])
     if isinstance(values.get("experts"), dict):
         values["experts"] = {
             game: _stage_folder(source, values, game, runs) if isinstance(source, str) else source
@@ -245,6 +252,19 @@ def _digest_name(settings: RunSettings) -> str:
     return "-".join([settings.name, *game, f"s{settings.seed}", settings_digest(settings)])
 
 
+def given_experts(settings: ActorMimicRun) -> dict[str, str | ExpertFile]:
+    """The experts that are not to be trained: where each of their games' is."""
+    if settings.experts == "bundled":
+        return dict.fromkeys(settings.games, "bundled")
+    if settings.experts == "auto":
+        in_the_box = bundled_games()
+        return {game: "bundled" for game in settings.games if game in in_the_box}
+    return dict(settings.experts) if isinstance(settings.experts, dict) else {}
+
+
+_OF_AN_EXPERT = ("game", "games", "name", "folder", "resume")
+
+
 def expert_overrides(settings: ActorMimicRun, game: str) -> list[str]:
     """What is laid over ``expert_training.config`` where the expert of ``game`` is trained."""
     own = [f"game={game}", f"seed={settings.seed}", f"device={settings.device}", "threads=1"]
@@ -270,6 +290,18 @@ def expert_settings(settings: ActorMimicRun, game: str) -> DqnRun:
         raise ValueError(
             f"expert_training.config is {wanted.config!r}, a task other than dqn; allowed: dqn"
         )
+    if expert.resume != "auto":
+        raise ValueError(
+            f"expert_training.config has resume: {expert.resume}; allowed: auto (the run that "
+            f"needs the expert goes on as often as it has to)"
+        )
+    for word in wanted.overrides:
+        key = word.partition("=")[0].strip()
+        if key in _OF_AN_EXPERT:
+            raise ValueError(
+                f"expert_training.overrides has {word!r}; allowed: settings other than "
+                f"{', '.join(_OF_AN_EXPERT)}, which follow from the run that needs the expert"
+            )
     return expert
 
 
@@ -313,9 +345,8 @@ def _check_sources(settings: RunSettings, made: set[str], prefix: str) -> None:
             raise ValueError(
                 f"{prefix}{key} is {source!r}, which does not exist; allowed: a file or folder"
             )
-    if isinstance(settings, ActorMimicRun) and settings.experts != "bundled":
-        # With "auto" also those of the package: which these are is known only where torch is.
-        given = settings.experts if isinstance(settings.experts, dict) else {}
+    if isinstance(settings, ActorMimicRun):
+        given = given_experts(settings)
         for game in [game for game in settings.games if game not in given]:
             try:
                 expert_settings(settings, game)

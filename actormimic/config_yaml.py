@@ -27,7 +27,9 @@ _EXPONENT = re.compile(r"[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+")
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as people mean it: ``1e-4`` is a number, ``1e6`` a whole one, a key occurs once."""
+    """YAML as people mean it: ``1e-4`` is a number, ``1e6`` a whole one, a key occurs once, and
+    neither dates nor octal or sexagesimal numbers are seen in ``2026-02-03``, ``010`` and ``1:30``.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
@@ -53,6 +55,12 @@ def _construct_exponent(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int |
     return int(number) if number.is_integer() else number
 
 
+_INT = "tag:yaml.org,2002:int"
+_Loader.yaml_implicit_resolvers = {
+    first: [pair for pair in pairs if pair[0] not in (_INT, "tag:yaml.org,2002:timestamp")]
+    for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(_INT, re.compile(r"^[-+]?(?:0|[1-9][0-9_]*)$"), list("-+0123456789"))
 _Loader.add_implicit_resolver(
     "!exponent", re.compile(f"^(?:{_EXPONENT.pattern})$"), list("-+0123456789")
 )
@@ -180,7 +188,7 @@ def at_scale(values: dict[str, Any], scale: str | None, what: str) -> dict[str, 
         raise ValueError(f"{what}: scales is {show(scales)}; allowed: names, each with settings")
     standing = values.pop("scale", FULL)
     wanted = standing if scale is None else scale
-    if wanted in scales:
+    if isinstance(wanted, str) and wanted in scales:
         values = merge(values, scales[wanted])
     elif wanted != (FULL if scales else standing):
         known = [FULL, *scales] if scales else [standing]
@@ -202,6 +210,11 @@ def _parse_yaml(text: str, what: str) -> Any:
         raise ValueError(f"{what} is not YAML{where}: {error.problem}") from error
     except yaml.YAMLError as error:
         raise ValueError(f"{what} is not YAML: {str(error).splitlines()[0]}") from error
+    except RecursionError:
+        raise ValueError(f"{what} is nested too deeply") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        # What PyYAML lets through of an explicit tag whose text is none of its kind, as !!int abc.
+        raise ValueError(f"{what} is not YAML: a value is not what its tag says") from error
 
 
 def laid_over(values: Any, parts: list[str], value: Any) -> Any:

@@ -15,7 +15,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from actormimic.metrics import duration
-from actormimic.pages import Section, csv_text, document, folded, markdown, picture, section
+from actormimic.pages import (
+    Picture,
+    Section,
+    csv_text,
+    document,
+    folded,
+    markdown,
+    picture_html,
+    section_html,
+)
 from actormimic.plots import COLORS, DPI, add_legend, panels_of
 from actormimic.run_files import CONFIG_NAME, METRICS_NAME, REPORT_NAME, RESULTS_NAME
 
@@ -67,8 +76,8 @@ def write_convergence_report(folder: Path, out: Path | None = None) -> Path:
     body = [
         f"<h1>{html.escape(title)}</h1>",
         f"<p>Section 4 and appendix A; {duration(results['seconds'])} of running time.</p>",
-        section(found.heading, found.caption, found.header, found.rows),
-        *(picture(out / name, caption) for name, (_, caption) in _PLOTS.items()),
+        section_html(found),
+        *(picture_html(Picture(out / name, caption)) for name, (_, caption) in _PLOTS.items()),
         folded("Settings", (folder / CONFIG_NAME).read_text("utf-8")),
     ]
     (out / "index.html").write_text(document(title, body), encoding="utf-8")

@@ -43,7 +43,7 @@ class IterationSettings(Section):
     temperature: PositiveFloat = 0.1
     """Of Gamma's softmax; towards 0 it becomes the argmax and its Lipschitz constant grows."""
     decay: Decay = 30.0
-    """lambda of eq. 7 at which the iteration is shown from many starts."""
+    """lambda of eq. 8 at which the iteration is shown from many starts."""
     starts: Annotated[int, Field(ge=2)] = 24
     """Policies that the iteration starts from."""
     iterations: Positive = 200
@@ -85,7 +85,7 @@ class HorizonSettings(Section):
     )
     """Lengths T of the episodes, in decisions: each at least 2 and more than the one before."""
     decay: Decay = 1e-4
-    """lambda of eq. 7; the student's rate of errors is of its size."""
+    """lambda of eq. 8; the student's error rate is of the same order."""
     expert_shares: Annotated[list[Probability], Field(min_length=1)] = Field(
         default=[0.0, 0.5, 1.0]
     )

@@ -15,9 +15,9 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from actormimic.games import NUM_ACTIONS
 from actormimic.kernels import ELEMENT_TYPES, launch, module_of
 
-NUM_ACTIONS = 18
 OBJECTIVES = ("cross_entropy", "kl", "reverse_kl", "mse")
 
 

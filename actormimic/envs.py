@@ -73,7 +73,7 @@ class AtariVectorEnv(VectorEnv[Any, Any, Any]):
     ``bool [batch_size]`` infos that tell the cases apart:
 
     - ``life_lost``: this step lost a life and others are left;
-    - ``game_over``: this step ended the game;
+    - ``game_over``: this step ended the game, be it in the no-ops before a new life;
     - ``autoreset``: the observation is the first of a new episode (or, with
       ``noop_after_life_loss``, of a new life). In next-step autoreset, the default, such a step
       ignored its action and is no agent step; in same-step autoreset it was one.

@@ -11,25 +11,19 @@ from pathlib import Path
 
 from actormimic.command_line import Say
 from actormimic.config import ActorMimicRun
-from actormimic.config_files import expert_overrides, expert_settings, settings_digest
+from actormimic.config_files import (
+    expert_overrides,
+    expert_settings,
+    given_experts,
+    settings_digest,
+)
 from actormimic.config_yaml import SHIPPED, find_config
-from actormimic.experts import bundled_games
 from actormimic.run_files import RESULTS_NAME
 from actormimic.sections import ExpertFile
 from actormimic.side_by_side import Waiting, run_side_by_side
 
 # How an expert is called and watched, not what it learns.
-_INCIDENTAL = ("name", "checkpoint", "evaluation")
-
-
-def given_experts(settings: ActorMimicRun) -> dict[str, str | ExpertFile]:
-    """The experts that are not to be trained: where each of their games' is."""
-    if settings.experts == "bundled":
-        return dict.fromkeys(settings.games, "bundled")
-    if settings.experts == "auto":
-        in_the_box = bundled_games()
-        return {game: "bundled" for game in settings.games if game in in_the_box}
-    return dict(settings.experts) if isinstance(settings.experts, dict) else {}
+_NOT_LEARNED = ("name", "checkpoint", "evaluation")
 
 
 def expert_sources(settings: ActorMimicRun, say: Say) -> dict[str, str | ExpertFile]:
@@ -63,7 +57,7 @@ def expert_sources(settings: ActorMimicRun, say: Say) -> dict[str, str | ExpertF
 def _training(settings: ActorMimicRun, game: str) -> tuple[Path, list[str]]:
     wanted = settings.expert_training
     expert = expert_settings(settings, game)
-    folder = Path(wanted.folder) / f"{game}-{settings_digest(expert, but=_INCIDENTAL)}"
+    folder = Path(wanted.folder) / f"{game}-{settings_digest(expert, but=_NOT_LEARNED)}"
     words = [sys.executable, "-m", "actormimic.run", str(find_config(wanted.config, SHIPPED))]
     words += expert_overrides(settings, game)
     return folder, [*words, f"name={game}", f"folder={folder}"]

@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from actormimic.bundled import bundled_path
 from actormimic.checkpoint import load_weights, tensors_digest
 from actormimic.foreign_weights import read_foreign
-from actormimic.games import OLDER_MINIMAL_ACTIONS, canonical_name, minimal_actions
-from actormimic.networks import NUM_ACTIONS, AtariNetwork, described_network
+from actormimic.games import NUM_ACTIONS, OLDER_MINIMAL_ACTIONS, canonical_name, minimal_actions
+from actormimic.networks import AtariNetwork, described_network
 from actormimic.policy import (
     Actions,
     Frames,
@@ -26,9 +27,6 @@ from actormimic.policy import (
     weights_path,
 )
 from actormimic.sections import ExpertFile, NetworkSettings
-
-BUNDLED = Path(__file__).parent / "weights"
-"""Where the package's own experts and their cards are."""
 
 _ALL_ACTIONS = tuple(range(NUM_ACTIONS))
 
@@ -166,24 +164,6 @@ def _head_actions(
 
 def _listed(game: str) -> str:
     return ", ".join(map(str, minimal_actions(game)))
-
-
-def bundled_games() -> list[str]:
-    """Games that have an expert in the package."""
-    return sorted(path.stem for path in BUNDLED.glob("*.safetensors"))
-
-
-def bundled_path(game: str) -> Path:
-    """The file of the package's own expert of ``game``.
-
-    Raises:
-        ValueError: there is none; names those there are.
-    """
-    path = BUNDLED / f"{game}.safetensors"
-    if not path.is_file():
-        known = ", ".join(bundled_games()) or "none yet"
-        raise ValueError(f"no bundled expert of {game}; bundled: {known}")
-    return path
 
 
 class ExpertsPolicy:

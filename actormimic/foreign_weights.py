@@ -22,7 +22,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from actormimic.networks import NUM_ACTIONS, AtariNetwork
+from actormimic.games import NUM_ACTIONS
+from actormimic.networks import AtariNetwork
 from actormimic.sections import NetworkSettings
 
 Pixels = Literal["unit", "bytes"]

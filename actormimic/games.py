@@ -14,6 +14,7 @@ __all__ = [
     "GAMES",
     "MINIMAL_ACTIONS",
     "MULTITASK_GAMES",
+    "NUM_ACTIONS",
     "OLDER_MINIMAL_ACTIONS",
     "REFERENCE_SCORES",
     "TRANSFER_SOURCES",
@@ -46,6 +47,8 @@ ACTIONS = (
     "downleftfire",
 )
 """ALE's 18 joystick actions; an action's number is its index."""
+
+NUM_ACTIONS = len(ACTIONS)
 
 MULTITASK_GAMES = (
     "atlantis",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import re
 from functools import cache
 from types import ModuleType
 
@@ -18,9 +17,6 @@ _CORE: ModuleType = core
 
 # The numbers of ElementType in csrc/ops/element.hpp.
 ELEMENT_TYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2, torch.float64: 3}
-
-_ARCHITECTURE = re.compile(r"(\d+)([af]?)(?:-(real|virtual))?")
-_INTEGRATED = {87, 101}  # Orin, Thor; torch's own check (2.13, torch/cuda) sets them apart too
 
 
 @cache
@@ -50,49 +46,25 @@ def _cuda() -> ModuleType:
 def why_no_cuda_kernels(device: torch.device) -> str | None:
     """Why operators cannot run on a CUDA device, and what to do; None where they can."""
     try:
-        module = _cuda()
+        _cuda()
     except RuntimeError as error:
         return str(error)
-    index = torch.cuda.current_device() if device.index is None else device.index
-    return _why_no_code(module.architectures, index)
+    return _why_not(torch.cuda.current_device() if device.index is None else device.index)
 
 
 @cache
-def _why_no_code(architectures: str, index: int) -> str | None:
-    major, minor = torch.cuda.get_device_capability(index)
-    if _has_code_for(architectures, 10 * major + minor):
+def _why_not(index: int) -> str | None:
+    module = _cuda()
+    reason = module.why_not(index)
+    if reason is None:
         return None
+    major, minor = torch.cuda.get_device_capability(index)
     return (
-        f"actormimic._cuda was built for architectures {architectures}, and "
-        f"{torch.cuda.get_device_name(index)} has compute capability {major}.{minor}: install "
-        "actormimic again on this machine with "
+        f"actormimic._cuda, built for architectures {module.architectures}, does not run on "
+        f"{torch.cuda.get_device_name(index)} (compute capability {major}.{minor}): {reason}; what "
+        "may help is a newer driver, or to install actormimic again on this machine with "
         "-C cmake.define.ACTORMIMIC_CUDA_ARCHITECTURES=native"
     )
-
-
-def _has_code_for(architectures: str, device: int) -> bool:
-    """Whether code built for CMake's ``architectures`` runs on a device of capability ``device``
-    (86 for 8.6). ``native`` and the like, which the compiler alone resolves, are taken to fit.
-
-    Machine code runs on later minor versions of its major version, but not between a processor's
-    integrated GPU and others; PTX runs on all later devices. Of features particular to one
-    architecture (90a) or its family (100f) neither goes any further.
-    """
-    words = architectures.split(",")
-    entries = [_ARCHITECTURE.fullmatch(word) for word in words]
-    return any(entry is None or _fits(entry, device) for entry in entries)
-
-
-def _fits(entry: re.Match[str], device: int) -> bool:
-    number, particular, kind = entry.groups()
-    built_for = int(number)
-    family = built_for // 10 == device // 10 and built_for <= device
-    if particular:
-        return built_for == device if particular == "a" else family
-    if kind != "real" and built_for <= device:
-        return True
-    integrated = {built_for, device} & _INTEGRATED
-    return kind != "virtual" and (built_for == device if integrated else family)
 
 
 def module_of(tensor: Tensor) -> ModuleType:
@@ -101,7 +73,7 @@ def module_of(tensor: Tensor) -> ModuleType:
     Raises:
         ValueError: the device is neither a CPU nor a CUDA device.
         RuntimeError: it is a CUDA device and the package was built without CUDA, or that part of it
-            from other sources or for other devices.
+            from other sources, or it does not run on that device.
     """
     if tensor.is_cpu:
         return _CORE

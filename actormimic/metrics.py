@@ -16,7 +16,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from actormimic.run_files import METRICS_NAME
@@ -50,6 +49,9 @@ class RunLog:
         self._file.seek(size)
         self._seconds_before = float(state["seconds"]) if state else 0.0
         self._began = time.monotonic()
+        # Here, since it brings torch: reports read logs without it.
+        from torch.utils.tensorboard import SummaryWriter
+
         shutil.rmtree(folder / "tensorboard", ignore_errors=True)
         self._events = SummaryWriter(str(folder / "tensorboard"))
         for entry in read_metrics(self.path):

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from actormimic.games import NUM_ACTIONS
 from actormimic.sections import NetworkSettings
 
-NUM_ACTIONS = 18
 FRAME_SHAPE = (84, 84)
 STACK = 4
 

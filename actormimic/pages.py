@@ -97,27 +97,27 @@ def document(title: str, body: Sequence[str]) -> str:
     )
 
 
-def section(
-    heading: str, caption: str, header: Sequence[str], rows: Sequence[Sequence[str]]
-) -> str:
-    """A heading, a caption and a table; all are text, a cell like ``**12.0**`` is bold."""
+def section_html(section: Section) -> str:
+    """A heading, a caption and a table."""
+    heading, caption = html.escape(section.heading), html.escape(section.caption)
     lines = [
-        f"<h2>{html.escape(heading)}</h2><p class=caption>{html.escape(caption)}</p>",
+        f"<h2>{heading}</h2><p class=caption>{caption}</p>",
         "<div class=scroll><table><tr>"
-        + "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
+        + "".join(f"<th>{html.escape(cell)}</th>" for cell in section.header)
         + "</tr>",
     ]
-    for row in rows:
+    for row in section.rows:
         lines.append("<tr>" + "".join(f"<td>{_cell(cell)}</td>" for cell in row) + "</tr>")
     return "\n".join([*lines, "</table></div>"])
 
 
-def picture(path: Path, caption: str) -> str:
-    """The PNG file ``path`` within the page, and its caption."""
-    data = base64.b64encode(path.read_bytes()).decode()
+def picture_html(picture: Picture) -> str:
+    """A PNG file's plot within the page, and its caption."""
+    data = base64.b64encode(picture.path.read_bytes()).decode()
+    caption = html.escape(picture.caption)
     return (
-        f'<figure><img src="data:image/png;base64,{data}" alt="{html.escape(caption)}">'
-        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+        f'<figure><img src="data:image/png;base64,{data}" alt="{caption}">'
+        f"<figcaption>{caption}</figcaption></figure>"
     )
 
 
@@ -144,8 +144,8 @@ def html_page(
         details: Heading and text of what is shown on a click.
     """
     body = [f"<h1>{html.escape(name)}</h1>", *(f"<p>{html.escape(text)}</p>" for text in about)]
-    body += [section(part.heading, part.caption, part.header, part.rows) for part in sections]
-    body += [picture(part.path, part.caption) for part in pictures]
+    body += [section_html(section) for section in sections]
+    body += [picture_html(picture) for picture in pictures]
     body += [folded(heading, text) for heading, text in details]
     return document(name, body)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from actormimic.aggregates import Pooled, pooled
-from actormimic.config_files import check_settings, plain_values
+from actormimic.config_files import FREE, check_settings, plain_values
 from actormimic.config_yaml import flat_values, read_config
 from actormimic.published import EXPERT_AGENT_STEPS, INITIALIZATIONS
 from actormimic.records import EpochScore, Group, Run
@@ -105,9 +105,8 @@ def _initialization(run: Run, others: Sequence[Run]) -> str:
 
 # What may differ between networks that are averaged over: their seeds, where they and their
 # teachers lie, and what changes nothing that is learned.
-_INCIDENTAL = {"seed", "name", "folder", "device", "threads", "resume", "preset", "checkpoint"}
-_INCIDENTAL |= {"experts", "expert_training", "source", "environment.threads", "replay.shared"}
-_INCIDENTAL |= {"environment.emulation", "replay.residence", "training.log_every_agent_steps"}
+_INCIDENTAL = {*FREE, "seed", "name", "preset", "checkpoint", "training.log_every_agent_steps"}
+_INCIDENTAL |= {"experts", "expert_training", "source"}
 
 
 _EVERY = "evaluation.every_agent_steps"

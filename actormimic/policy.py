@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from actormimic.checkpoint import load_weights
-from actormimic.networks import NUM_ACTIONS, AtariNetwork, described_network
+from actormimic.games import NUM_ACTIONS
+from actormimic.networks import AtariNetwork, described_network
 from actormimic.run_files import Weights, weights_name
 
 Frames = npt.NDArray[np.uint8]

@@ -2,7 +2,8 @@
 
 Everything a user can get wrong is checked before a file is made (and before torch is imported, but
 for networks that the settings name), and ends in one line on stderr and exit code 2. An interrupted
-run (Ctrl-C or SIGTERM) exits with 130, a fault in the program with a traceback and 1.
+run (Ctrl-C, SIGTERM, or its terminal closed) exits with 130, a fault in the program with a
+traceback and 1.
 """
 
 from __future__ import annotations
@@ -37,9 +38,10 @@ from actormimic.config_errors import describe_allowed
 from actormimic.config_files import check_sources, load_settings
 from actormimic.config_yaml import SHIPPED, flat_values, one_line_yaml, shipped_configs
 from actormimic.faults import Diverged
+from actormimic.interruption import handled
 from actormimic.presets import PRESETS
 from actormimic.run_folder import open_run_folder
-from actormimic.side_by_side import stop_with_parent
+from actormimic.side_by_side import has_parent, stop_with_parent
 
 USAGE = "usage: python -m actormimic.run CONFIG [key=value ...] [--traceback] | --help | --list"
 
@@ -70,7 +72,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from actormimic.tasks import check_machine_and_networks  # torch: only where needed
 
             check_machine_and_networks(settings)
-        with open_run_folder(settings) as folder:
+        # What several commands have in common, as an expert that is to be trained first, is run by
+        # the first; the others' processes wait and find it complete.
+        with open_run_folder(settings, wait=has_parent()) as folder:
             return _run(settings, folder, [config, *overrides])
     except (ValueError, OSError, Diverged):
         # What the caller can mend: a file that is missing or foreign, a full disk, the step size.
@@ -147,19 +151,17 @@ def _run(settings: RunSettings, folder: Path, words: list[str]) -> int:
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        stop_with_parent()
-        from actormimic.tasks import run_task  # brings torch, so only once the rest is checked
+    with handled({signal.SIGTERM, signal.SIGHUP}, interrupt):
+        try:
+            stop_with_parent()
+            from actormimic.tasks import run_task  # brings torch, so only once the rest is checked
 
-        run_task(settings, folder, _say)
-    except KeyboardInterrupt:
-        again = [word for word in words if not word.startswith("resume=")]
-        command = shlex.join(["python", "-m", "actormimic.run", *again])
-        _say(f"interrupted; what is done lies in {folder}. To go on: {command}")
-        return INTERRUPTED
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+            run_task(settings, folder, _say)
+        except KeyboardInterrupt:
+            again = [word for word in words if not word.startswith("resume=")]
+            command = shlex.join(["python", "-m", "actormimic.run", *again])
+            _say(f"interrupted; what is done lies in {folder}. To go on: {command}")
+            return INTERRUPTED
     return 0
 
 

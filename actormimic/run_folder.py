@@ -39,14 +39,15 @@ _RATE = "optimizer.learning_rate"
 
 
 @contextmanager
-def open_run_folder(settings: RunSettings) -> Iterator[Path]:
+def open_run_folder(settings: RunSettings, wait: bool = False) -> Iterator[Path]:
     """The folder of this run, made, locked and with its config.yaml; an unfit one is left alone.
 
     A complete run that is now to be of another length stays as it was until `reopen` is called,
-    when it is known that it can go on.
+    when it is known that it can go on. With ``wait``, another process that is in the folder is
+    waited for.
 
     Raises:
-        ValueError: as `check_run_folder`, or another process is in it.
+        ValueError: as `check_run_folder`, or another process is in it and is not waited for.
         OSError: it cannot be written.
     """
     folder = Path(settings.run_folder)
@@ -55,7 +56,7 @@ def open_run_folder(settings: RunSettings) -> Iterator[Path]:
         # Before the pipeline's own folder is made, which would refuse the corrected command.
         for run in pipeline_stages(settings):
             check_run_folder(Path(run.settings.run_folder), run.settings)
-    with _locked(folder):
+    with _locked(folder, wait):
         if (folder / CONFIG_NAME).exists():  # another process may have begun a run meanwhile
             check_run_folder(folder, settings)
         if not _has_begun(folder):
@@ -169,7 +170,7 @@ def _recorded(folder: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _locked(folder: Path, wait: bool) -> Iterator[None]:
     """Hold the run folder, which is made, against other processes; freed with the process."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / _LOCK_NAME).open("a+") as file:
@@ -180,7 +181,11 @@ def _locked(folder: Path) -> Iterator[None]:
                 raise
             file.seek(0)
             owner = file.read().strip() or "another"
-            raise ValueError(f"folder {folder} is in use by process {owner}") from error
+            in_use = f"folder {folder} is in use by process {owner}"
+            if not wait:
+                raise ValueError(in_use) from error
+            print(f"{in_use}; waiting for its end", flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()

@@ -131,7 +131,7 @@ class OptimizerSettings(Section):
     beta2: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.999
     """Decay of the second moment."""
     epsilon: PositiveFloat = 1e-8
-    """Added to the second moment: inside the root except for ``adam``."""
+    """Guards the division: ``adam`` adds it to the root, the other two add it under the root."""
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
     """lambda of eq. 8: lambda * theta is added to the gradient."""
 
@@ -172,9 +172,9 @@ class ReplaySettings(Section):
     feature_dtype: Literal["float16", "float32"] = "float16"
     """How experts' features are stored beside the frames (used where beta is not 0)."""
     residence: Literal["auto", "host", "device"] = "auto"
-    """Where batches are gathered: by the rings, or from a mirror of them in the device's memory,
-    where a GPU runs the whole update as one CUDA graph. ``auto``: ``device`` on a GPU, if the
-    package was built with CUDA."""
+    """Where batches are gathered: ``host``, by the rings in main memory; ``device``, from a copy of
+    the rings in the GPU's memory, where the whole update runs as one CUDA graph. ``auto``:
+    ``device`` where the package's CUDA module runs on the GPU and the rings fit, else ``host``."""
     shared: bool = False
     """Keep the rings in POSIX shared memory, where ``python -m actormimic.replay`` shows them."""
 
@@ -185,7 +185,7 @@ class TrainingSettings(Section):
     agent_steps: Positive = 4_000_000
     """Length, in agent_steps per game."""
     learn_start: Count = 10_000
-    """agent_steps per game before the first update."""
+    """agent_steps per game before learning begins; the first update is ``update_period`` later."""
     update_period: Positive = 4
     """agent_steps per game between updates."""
     batch: Annotated[int, Field(ge=1, le=2**24)] = 32
@@ -305,7 +305,8 @@ class EvaluationSettings(Section):
     epsilon: Probability = 0.05
     """epsilon of the evaluated policy."""
     protocol: Literal["paper", "batched"] = "paper"
-    """``paper``: one stream, completed episodes; ``batched``: lanes, every episode started."""
+    """``paper``: one environment per game, its completed episodes count; ``batched``: ``lanes`` of
+    them, and every episode that starts within the length is played to its end and counts."""
     lanes: Positive = 8
     """Environments per game with ``batched``."""
 
@@ -315,8 +316,9 @@ class CheckpointSettings(Section):
 
     every_agent_steps: Positive = 250_000
     """agent_steps per game between checkpoints."""
-    keep: Positive = 2
-    """Checkpoints kept; only the newest carries the rings."""
+    keep: Positive = 1
+    """Checkpoints kept, each with its rings: should the newest be damaged, the run goes on from the
+    one before."""
     compress_rings: bool = False
     """Deflate the rings: many times smaller files for seconds of processor time per gigabyte."""
 

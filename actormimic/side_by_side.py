@@ -44,6 +44,11 @@ class _WhileHeard:
         return getattr(self._stream, name)
 
 
+def has_parent() -> bool:
+    """Whether a `RunProcess` started this run, which has not asked yet to be stopped with it."""
+    return _PARENT in os.environ
+
+
 def stop_with_parent() -> None:
     """Called by a run at its start: one that a `RunProcess` started is asked to stop when its
     parent dies, of a SIGKILL too.

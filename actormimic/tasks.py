@@ -27,12 +27,12 @@ from actormimic.config import (
     TransferRun,
     needs_kernels,
 )
-from actormimic.config_files import pipeline_stages, plain_values
+from actormimic.config_files import given_experts, pipeline_stages, plain_values
 from actormimic.convergence_task import present_convergence, run_convergence
 from actormimic.devices import device_of, why_not_the_gpu
 from actormimic.environments import other_frames
 from actormimic.evaluation import GameScore, ImitationProbe, Summary, evaluate
-from actormimic.expert_training import expert_sources, given_experts
+from actormimic.expert_training import expert_sources
 from actormimic.experts import ExpertsPolicy, experts_policy
 from actormimic.experts import load as load_expert
 from actormimic.faults import faults_are_ours

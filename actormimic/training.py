@@ -9,6 +9,7 @@ generators.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -113,12 +114,16 @@ class Training:
         self.settings = settings
         self.learner = learner
         lanes = settings.environment.num_envs
-        self.env = make_env(settings.games, lanes, settings.environment)
         names: list[str | None] = [None] * len(settings.games)
         if settings.replay.shared:
             names = [*ring_names(Path(settings.run_folder), settings.games)]
-        self.rings = make_rings(settings.replay.capacity, lanes, learner.extras, names)
-        self._updates = _make_updates(settings, learner, self.rings)
+        with ExitStack() as stack:
+            self.env = make_env(settings.games, lanes, settings.environment)
+            stack.callback(self.env.close)
+            self.rings = make_rings(settings.replay.capacity, lanes, learner.extras, names)
+            stack.callback(free_rings, self.rings)
+            self._updates = _make_updates(settings, learner, self.rings)
+            self._held = stack.pop_all()
         total = lanes * len(settings.games)
         self.iteration = 0
         self.updates = 0
@@ -201,7 +206,7 @@ class Training:
         stored = self.learner.stored_rewards(rewards)
         chosen = np.where(played, actions, -1)
         keep = played | self._cut
-        over = (info["game_over"] | truncated) & played
+        over = info["game_over"] | truncated  # also in the no-ops before a new life
         lanes = self.settings.environment.num_envs
         for game, ring in enumerate(self.rings):
             first = game * lanes
@@ -292,25 +297,15 @@ class Training:
         }
         rings = frozenset(files)
         files["pool.bin"] = lambda path: path.write_bytes(self.env.clone_state())
-        return store.save(
-            self.agent_steps, tensors, values, files, transient=rings, self_checked=rings
-        )
+        return store.save(self.agent_steps, tensors, values, files, self_checked=rings)
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go on exactly where ``checkpoint`` was written.
 
         Raises:
-            ValueError: an older checkpoint, whose rings went when a newer one was written, one
-                whose rings are damaged, or one whose rings hold other experts' labels.
+            ValueError: its rings are damaged, or hold other experts' labels.
         """
         tensors, values = checkpoint.tensors, checkpoint.values
-        for game in self.settings.games:
-            if not checkpoint.has(f"ring-{game}.bin"):
-                raise ValueError(
-                    f"checkpoint {checkpoint.folder} has no replay memory (only the newest keeps "
-                    f"it), so the run cannot go on from it exactly; begin anew in another folder, "
-                    f"or remove {checkpoint.folder.parent}"
-                )
         check_teachers(checkpoint.folder.parent, values, self.learner.teachers())
         for name, module in self.learner.modules().items():
             prefix = f"{name}/"
@@ -323,7 +318,10 @@ class Training:
             try:
                 ring.load(checkpoint.path(f"ring-{game}.bin"))
             except RuntimeError as error:
-                raise ValueError(f"checkpoint {checkpoint.folder} is damaged: {error}") from error
+                raise ValueError(
+                    f"checkpoint {checkpoint.folder} is damaged: {error}; without it the run goes "
+                    "on from the one before (checkpoint.keep)"
+                ) from error
         self._frames = tensors["frames"].numpy()
         self.iteration = values["iteration"]
         self.updates = values["updates"]
@@ -355,8 +353,7 @@ class Training:
 
     def close(self) -> None:
         """End the pool's threads and free the rings."""
-        self.env.close()
-        free_rings(self.rings)
+        self._held.close()
 
 
 def _gathers_on_device(residence: str, device: torch.device, ring_bytes: int) -> bool:

@@ -63,6 +63,7 @@ def train(
 
     Raises:
         KeyboardInterrupt: after a Ctrl-C, once everything is saved.
+        OSError: nobody hears the progress line any more; likewise.
         ValueError: the checkpoint does not fit, or a complete run has none to go on from.
         Diverged: losses are no longer finite.
         RuntimeError: a fault in the program.
@@ -82,9 +83,10 @@ def train(
             training.restore(newest)
             if stopping is not None:
                 stopping.restore(newest.values["stopping"])
-            reopen(folder, settings)
         log = RunLog(folder, newest.values["log"] if newest is not None else None)
         stack.callback(log.close)
+        if newest is not None:
+            reopen(folder, settings)  # now that nothing is left that could refuse to go on
         progress = Progress(total, done=training.agent_steps, label=label)
         stack.callback(progress.close)
         asked_to_stop = stack.enter_context(interruptible())
@@ -133,12 +135,16 @@ def train(
             if _passed(before, now, settings.evaluation.every_agent_steps):
                 training.test_is_due = True
                 run_test()
-            progress.update(now, scores)
-            stop, last = asked_to_stop(), last or stops_early()
+            unheard: OSError | None = None
+            try:
+                progress.update(now, scores)
+            except OSError as error:  # the terminal was closed, or who reads the pipe has died
+                unheard = error
+            stop, last = asked_to_stop() or unheard is not None, last or stops_early()
             if _passed(before, now, settings.checkpoint.every_agent_steps) or last or stop:
                 save()
             if stop:
-                raise KeyboardInterrupt
+                raise unheard or KeyboardInterrupt
             if stops_early():
                 break
             before = now

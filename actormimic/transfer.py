@@ -12,8 +12,8 @@ import torch
 
 from actormimic.checkpoint import load_weights
 from actormimic.evaluation import evaluate
-from actormimic.games import minimal_actions
-from actormimic.networks import NUM_ACTIONS, AtariNetwork
+from actormimic.games import NUM_ACTIONS, minimal_actions
+from actormimic.networks import AtariNetwork
 from actormimic.policy import Frames, GameIndex, NetworkPolicy, Policy, RandomPolicy, weights_path
 from actormimic.randomness import Stream, derive_seed
 from actormimic.sections import EnvironmentSettings, EvaluationSettings, SimilaritySettings

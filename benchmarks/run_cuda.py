@@ -15,6 +15,7 @@ status is that of the first step that failed, 124 for one that ran out of time.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import platform
 import re
@@ -33,6 +34,8 @@ ROOT = Path(__file__).parents[1]
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
 KERNELS = ["tests/test_cuda.py", "tests/test_replay_cuda.py"]
 TESTS = [*KERNELS, "tests/test_device_updates.py", "tests/test_envs_pool.py"]
+# Without the first there is nothing to run; without the others tests could not be imported.
+MODULES = ["actormimic._cuda", "ale_py", "gymnasium", "pydantic", "pytest"]
 # The driver's version probing asks for functions that it lacks: API errors, but none of ours.
 MEMCHECK = ["--tool", "memcheck", "--report-api-errors", "no"]
 
@@ -42,6 +45,8 @@ class Step(NamedTuple):
     seconds: float
     """How long it may take: some times what it should."""
     environment: Mapping[str, str] = {}
+    needs: str | None = None
+    """A program without which its tests would be skipped, and the step would pass."""
 
 
 def steps() -> dict[str, Step]:
@@ -51,7 +56,7 @@ def steps() -> dict[str, Step]:
     # new.
     kernels = [*PYTEST, "-m", "cuda", *KERNELS, "-k"]
     return {
-        "build": Step([*PYTEST, "tests/test_kernels.py"], 300),
+        "build": Step([*PYTEST, "tests/test_kernels.py"], 300, needs="cuobjdump"),
         "figures": Step([sys.executable, "benchmarks/bench_losses.py", "--device", "cuda"], 900),
         # A file that cannot be imported for want of a package must not keep the others back.
         "tests": Step([*PYTEST, "-m", "cuda", "--continue-on-collection-errors", *TESTS], 900),
@@ -89,6 +94,9 @@ def run(step: Step, results: TextIO) -> int:
     assigned = [f"{name}={value}" for name, value in step.environment.items()]
     shown = ["python" if part == sys.executable else part for part in step.command]
     tell(f"$ {' '.join([*assigned, *shown])}\n")
+    if step.needs is not None and shutil.which(step.needs) is None:
+        tell(f"{step.needs} is not on PATH\nexit status 127\n\n")
+        return 127
     try:
         process = subprocess.Popen(
             step.command,
@@ -104,7 +112,9 @@ def run(step: Step, results: TextIO) -> int:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            start_new_session=True,  # so that what it started ends with it
+            # So that what it started ends with it; not a session, which would outlive whoever ends
+            # ours.
+            preexec_fn=os.setpgrp,
         )
     except OSError as error:
         tell(f"{error}\nexit status 127\n\n")
@@ -124,7 +134,7 @@ def run(step: Step, results: TextIO) -> int:
         code = process.wait()
     finally:
         timer.cancel()
-        if process.poll() is None:  # Ctrl-C came while it ran
+        if process.poll() is None:  # Ctrl-C or SIGTERM came while it ran
             os.killpg(process.pid, signal.SIGKILL)
     if late.is_set():
         tell(f"ended after {step.seconds:g} s\n")
@@ -140,15 +150,25 @@ def main() -> int:
     )
     parser.add_argument("steps", nargs="*", metavar="STEP", help=f"of {', '.join(known)}")
     parser.add_argument("--seconds", type=float, help="instead of each step's own limit")
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=ROOT / "benchmarks" / "results",
+        help="folder of the results file (%(default)s)",
+    )
     arguments = parser.parse_args()
     if unknown := [name for name in arguments.steps if name not in known]:
         parser.error(f"STEP is {unknown[0]!r}; allowed: {', '.join(known)}")
     if not torch.cuda.is_available():
         print("no CUDA device: nothing to run", file=sys.stderr)
         return 2
+    if missing := [name for name in MODULES if importlib.util.find_spec(name) is None]:
+        print(f"not installed: {', '.join(missing)}", file=sys.stderr)
+        return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     name = torch.cuda.get_device_name()
-    path = ROOT / "benchmarks" / "results" / f"cuda-{re.sub(r'[^a-z0-9]+', '-', name.lower())}.txt"
-    path.parent.mkdir(exist_ok=True)
+    path = arguments.results / f"cuda-{re.sub(r'[^a-z0-9]+', '-', name.lower())}.txt"
+    path.parent.mkdir(parents=True, exist_ok=True)
     status = 0
     with path.open("a" if arguments.steps else "w") as results:
         results.write(f"{name}, {platform.platform()}, torch {torch.__version__}\n\n{driver()}\n")

@@ -13,6 +13,7 @@ import torch
 from safetensors import safe_open
 
 from actormimic import bundle, cards, experts
+from actormimic.bundled import BUNDLED
 from actormimic.cards import CURVES_NAME, INDEX_NAME, LARGEST_BYTES, read_card, read_cards
 from actormimic.checkpoint import load_weights, save_weights
 from actormimic.config_files import check_settings, load_settings, plain_values
@@ -302,4 +303,4 @@ def test_a_card_that_is_not_its_file_s_is_refused(box: Path, tmp_path: Path, cap
 
 
 def test_every_expert_in_the_package_is_as_its_card_says():
-    check_box(experts.BUNDLED)
+    check_box(BUNDLED)

@@ -2,11 +2,10 @@
 
 import pytest
 
+from actormimic.bundled import BUNDLED
 from actormimic.card_scores import card_scores
 from actormimic.cards import read_card
-from actormimic.config_files import load_settings
-from actormimic.expert_training import given_experts
-from actormimic.experts import BUNDLED
+from actormimic.config_files import given_experts, load_settings
 
 GAMES = "games=[atlantis, pong]"
 

@@ -19,6 +19,7 @@ from actormimic.config_files import (
 from actormimic.config_yaml import apply_overrides, find_config, read_config, shipped_configs
 
 DQN = {"task": "dqn", "game": "pong"}
+PIPELINE = {"task": "pipeline", "name": "all"}
 AMN = {"task": "actor_mimic", "games": ["pong", "breakout"]}
 
 
@@ -45,7 +46,7 @@ def test_a_pipeline_s_own_file_leaves_its_stages_what_they_say(tmp_path):
     (tmp_path / "stage.yaml").write_text(yaml.safe_dump(own))
     stages = {"a": {"config": str(tmp_path / "stage.yaml")}}
     for said in ({}, {"seed": 3}):
-        pipeline = check_settings({"task": "pipeline", "stages": stages, **said})
+        pipeline = check_settings({**PIPELINE, "stages": stages, **said})
         again = check_settings(yaml.safe_load(to_yaml(pipeline)))
         (stage,) = pipeline_stages(again)
         assert [stage] == pipeline_stages(pipeline)
@@ -78,6 +79,8 @@ def test_a_miss_lists_the_package_s_configs(tmp_path):
         ("seed: 1\nseed: 2\n", "the key 'seed' occurs twice"),
         ("3: 4\n", "the key 3 is not text"),
         ("a: !!python/object/apply:os.system ['true']\n", "could not determine a constructor"),
+        ("a: !!timestamp abc\n", "is not YAML: a value is not what its tag says"),
+        ("a: " + 3000 * "[", "is nested too deeply"),
     ],
 )
 def test_files_that_are_no_config_are_refused(tmp_path, text, message):
@@ -99,9 +102,11 @@ def test_unreadable_files_are_refused_by_name(tmp_path):
 
 
 def test_numbers_are_read_as_people_write_them():
-    values = apply_overrides({}, ["a=1e-4", "b=1e6", "c=1.5e3", "d=-2e-1", "e=3", "f=1e4x"])
-    assert values == {"a": 1e-4, "b": 1_000_000, "c": 1500, "d": -0.2, "e": 3, "f": "1e4x"}
+    values = apply_overrides({}, ["a=1e-4", "b=1e6", "c=0", "d=-2e-1", "e=-1_000", "f=1e4x"])
+    assert values == {"a": 1e-4, "b": 1_000_000, "c": 0, "d": -0.2, "e": -1000, "f": "1e4x"}
     assert type(values["b"]) is int
+    texts = {"name": "2026-02-03", "octal": "010", "time": "1:30"}
+    assert apply_overrides({}, [f"{key}={text}" for key, text in texts.items()]) == texts
 
 
 def test_overrides_reach_into_sections_and_lists_and_leave_the_original_alone():
@@ -214,7 +219,7 @@ def test_the_resolved_file_is_complete_and_can_be_overridden_like_any_other(tmp_
 def test_the_stages_of_a_pipeline_are_checked_with_it(tmp_path):
     stage = tmp_path / "stage.yaml"
     stage.write_text("task: dqn\ngame: pong\n")
-    pipeline = {"task": "pipeline", "stages": [{"config": str(stage), "seed": 3}]}
+    pipeline = {**PIPELINE, "stages": [{"config": str(stage), "seed": 3}]}
     assert check_settings(pipeline).stages == {"0": pipeline["stages"][0]}
     assert "stages.0.config is missing; allowed: a YAML file" in refusal(
         pipeline, "stages=[{seed: 3}]"
@@ -284,7 +289,7 @@ def test_a_config_extends_another_with_its_scales(scaled, tmp_path):
 
 
 def stage_runs(pipeline):
-    return pipeline_stages(check_settings({"task": "pipeline", **pipeline}))
+    return pipeline_stages(check_settings({**PIPELINE, **pipeline}))
 
 
 def test_a_stage_runs_each_combination_at_the_pipeline_s_scale(scaled):
@@ -360,6 +365,10 @@ def test_a_pipeline_s_resume_is_not_its_stages(scaled):
             r"stage:a means 2 runs; allowed: a stage with one run, or with one",
         ),
         ({"folder": "one"}, r"its folder one is an earlier stage's"),
+        ({"folder": "./one"}, r"its folder \./one is an earlier stage's"),
+        ({"folder": "runs/../runs/all"}, r"its folder runs/\.\./runs/all is the pipeline's own"),
+        ({"config": "amn.yaml", "experts": "stage:a", "games": 5}, r"games is 5; allowed: a list"),
+        ({"config": "amn.yaml", "experts": "stage:a", "games": [["a"]]}, r"games\.0 is \['a'\]"),
     ],
 )
 def test_mistakes_in_stages_are_named(scaled, change, message):

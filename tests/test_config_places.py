@@ -57,9 +57,8 @@ def test_a_file_s_neighbours_come_before_the_package_s_from_any_directory(here, 
     )
     stages = {"a": {"config": "dqn.yaml"}, "b": {"config": "mdqn.yaml"}}
     scales = {"small": {"stages": {"b": {"config": "child.yaml"}}}}
-    pipeline = write(
-        sub / "pipeline.yaml", {"task": "pipeline", "stages": stages, "scales": scales}
-    )
+    whole = {"task": "pipeline", "name": "whole", "stages": stages, "scales": scales}
+    pipeline = write(sub / "pipeline.yaml", whole)
     for place in (here, sub, SHIPPED):
         monkeypatch.chdir(place)
         assert load_settings(str(child)).seed == 6
@@ -74,15 +73,17 @@ def test_a_file_s_neighbours_come_before_the_package_s_from_any_directory(here, 
 
 
 def test_what_is_typed_is_seen_from_the_working_directory(here):
-    for words in (["expert_training.config=dqn.yaml"], ["expert_training={config: dqn.yaml}"]):
-        student = load_settings(str(SHIPPED / "amn.yaml"), words)
+    for typed in ("expert_training.config=dqn.yaml", "expert_training={config: dqn.yaml}"):
+        student = load_settings(str(SHIPPED / "amn.yaml"), ["experts=train", typed])
         assert student.expert_training.config == str(here / "dqn.yaml")
     (here / "dqn.yaml").unlink()
-    student = load_settings(str(SHIPPED / "amn.yaml"), ["expert_training.config=dqn.yaml"])
+    words = ["experts=train", "expert_training.config=dqn.yaml"]
+    student = load_settings(str(SHIPPED / "amn.yaml"), words)
     assert student.expert_training.config == "dqn.yaml"
     assert expert_settings(student, "pong").preset == "authors"
     typed = ["stages={a: {config: mdqn.yaml, game: pong}}"]
-    write(here / "pipeline.yaml", {"task": "pipeline", "stages": {"b": {"config": "dqn.yaml"}}})
+    whole = {"task": "pipeline", "name": "whole", "stages": {"b": {"config": "dqn.yaml"}}}
+    write(here / "pipeline.yaml", whole)
     (run,) = pipeline_stages(load_settings("pipeline.yaml", typed))
     assert run.settings.seed == 5
 
@@ -103,7 +104,7 @@ def test_a_miss_is_told_as_before(here):
         ValueError, match=r"config nowhere\.yaml is neither a file nor one of the pa"
     ):
         load_settings(str(path))
-    words = ["expert_training.config=nowhere.yaml"]
+    words = ["experts=train", "expert_training.config=nowhere.yaml"]
     student = load_settings(str(SHIPPED / "amn.yaml"), words)
     with pytest.raises(ValueError, match=r"expert_training\.config: config nowhere\.yaml is"):
         expert_settings(student, "pong")

@@ -115,6 +115,33 @@ def test_noops_after_a_lost_life(mode: str, clear: bool) -> None:
     env.close()
 
 
+@pytest.mark.parametrize("mode", ["NextStep", "SameStep"])
+def test_a_game_that_ends_in_the_noops_after_a_lost_life_is_told(mode: str) -> None:
+    """Or the next game's score would be added to its."""
+    env = AtariVectorEnv(
+        "space_invaders",
+        1,
+        life_loss_info=True,
+        extra_infos=True,
+        noop_after_life_loss=True,
+        noop_min=10_000,
+        noop_max=10_000,  # long enough to be shot three times
+        autoreset_mode=mode,
+    )
+    noop = np.zeros(1, dtype=np.int64)
+    infos = env.reset(seed=0)[1]
+    while not infos["life_lost"][0]:
+        assert not infos["game_over"][0]
+        infos = env.step(noop)[4]
+    if mode == "NextStep":
+        assert not infos["game_over"][0]
+        infos = env.step(noop)[4]
+    assert infos["autoreset"][0]
+    assert infos["game_over"][0]
+    assert not env.step(noop)[4]["game_over"][0]
+    env.close()
+
+
 def test_exact_pooling_differs_where_a_skip_ends_early() -> None:
     settings: dict[str, Any] = {"max_num_frames_per_episode": 46, "noop_max": 0}
     stock = AtariVectorEnv("breakout", 1, **settings)

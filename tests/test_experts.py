@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from actormimic import experts
+from actormimic.bundled import bundled_games
 from actormimic.checkpoint import WeightsHeader, save_weights
 from actormimic.games import minimal_actions
 from actormimic.networks import seeded_network
@@ -93,6 +94,6 @@ def test_a_missing_bundled_expert_names_those_there_are():
 
 
 def test_every_bundled_expert_loads():
-    for game in experts.bundled_games():
+    for game in bundled_games():
         expert = experts.load("bundled", game)
         assert expert.q(torch.from_numpy(frames(1))).shape == (1, 18)

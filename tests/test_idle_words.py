@@ -7,14 +7,22 @@ from actormimic.provenance import recipe
 
 
 @pytest.mark.parametrize(
-    "experts", ["bundled", "{pong: a.pt, breakout: b.pt}", "{pong: a.pt}", "train", "auto"]
+    ("games", "experts", "trained"),
+    [
+        ("pong, breakout", "bundled", False),
+        ("pong, breakout", "{pong: a.pt, breakout: b.pt}", False),
+        ("pong, breakout", "{pong: a.pt}", True),
+        ("pong, breakout", "train", True),
+        ("pong, breakout", "auto", False),
+        ("pong, freeway", "auto", True),
+    ],
 )
-def test_how_experts_are_trained_where_none_is(experts):
-    words = ["games=[pong, breakout]", f"experts={experts}"]
+def test_how_experts_are_trained_where_none_is(games, experts, trained):
+    words = [f"games=[{games}]", f"experts={experts}"]
     for config in ("amn.yaml", "amn_paper.yaml"):  # which say how
         load_settings(config, words)
     for typed in ("expert_training.processes=4", "expert_training={processes: 4}"):
-        if experts != "bundled" and "breakout" not in experts:
+        if trained:
             assert load_settings("amn.yaml", [*words, typed]).expert_training.processes == 4
             continue
         with pytest.raises(

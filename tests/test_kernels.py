@@ -23,7 +23,7 @@ built_with_cuda = pytest.mark.skipif(
 
 def forget() -> None:
     kernels._cuda.cache_clear()
-    kernels._why_no_code.cache_clear()
+    kernels._why_not.cache_clear()
 
 
 @pytest.fixture
@@ -91,50 +91,23 @@ def test_a_stale_cuda_module_is_refused(
     assert message.startswith(f"a tensor is on a CUDA device, but {reason}")
 
 
-@pytest.mark.parametrize(
-    ("architectures", "device", "runs"),
-    [
-        ("80-real,90-real,120", 80, True),
-        ("80-real,90-real,120", 86, True),  # machine code for the first of its major version
-        ("80-real,90-real,120", 75, False),
-        ("80-real,90-real,120", 103, False),  # neither machine code nor older PTX
-        ("80-real,90-real,120", 130, True),  # PTX
-        ("90", 80, False),
-        ("90", 100, True),
-        ("90-real", 100, False),
-        ("86-real", 80, False),
-        ("80-virtual", 90, True),
-        ("80-real,90-real,100-real,120", 87, False),  # integrated
-        ("87-real", 89, False),
-        ("80-virtual", 87, True),
-        ("native", 75, True),
-        ("90a", 90, True),
-        ("90a", 100, False),
-        ("80-real,90a-real", 75, False),
-        ("100f", 103, True),
-        ("100f", 120, False),
-    ],
-)
-def test_which_devices_a_build_has_code_for(architectures: str, device: int, runs: bool) -> None:
-    assert kernels._has_code_for(architectures, device) is runs
-
-
-def test_a_device_that_the_module_has_no_code_for_is_refused(
+def test_a_device_that_the_module_does_not_run_on_is_refused(
     no_cuda_yet: pytest.MonkeyPatch,
 ) -> None:
     """Of two GPUs the first, and that one also where no number is given and it is the current."""
-    capabilities = [(8, 9), (9, 0)]
-    no_cuda_yet.setattr(torch.cuda, "get_device_capability", capabilities.__getitem__)
+    no_cuda_yet.setattr(torch.cuda, "get_device_capability", lambda index: (8, 9))
     no_cuda_yet.setattr(torch.cuda, "get_device_name", lambda index: f"GPU {index}")
     stand_in = types.SimpleNamespace(
         __version__=actormimic.__version__,
         bindings_digest=kernels.core.bindings_digest,
         architectures="90-real,100",
+        why_not=["CUDA error X: no kernel image", None].__getitem__,
     )
     assert refusal_of_cuda(no_cuda_yet, stand_in) == (
-        "a tensor is on a CUDA device, but actormimic._cuda was built for architectures "
-        "90-real,100, and GPU 0 has compute capability 8.9: install actormimic again on this "
-        "machine with -C cmake.define.ACTORMIMIC_CUDA_ARCHITECTURES=native"
+        "a tensor is on a CUDA device, but actormimic._cuda, built for architectures 90-real,100, "
+        "does not run on GPU 0 (compute capability 8.9): CUDA error X: no kernel image; what may "
+        "help is a newer driver, or to install actormimic again on this machine with "
+        "-C cmake.define.ACTORMIMIC_CUDA_ARCHITECTURES=native"
     )
     assert kernels.module_of(cuda_tensor(1)) is stand_in
     for current, usable in ((1, True), (0, False)):
@@ -166,6 +139,7 @@ def test_a_launch_without_a_device_is_an_error() -> None:
     batch.total = batch.policy = batch.feature = torch.empty(1).data_ptr()
     with pytest.raises(RuntimeError, match="distillation_loss: CUDA error cuda"):
         module.distillation_loss(settings, batch, 0, 0)
+    assert module.why_not(0).startswith("CUDA error cuda")
 
 
 @built_with_cuda

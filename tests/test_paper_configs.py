@@ -2,10 +2,10 @@
 
 import pytest
 
+from actormimic.bundled import bundled_games
 from actormimic.config import ActorMimicRun, PipelineRun
 from actormimic.config_files import expert_settings, load_settings, pipeline_stages
 from actormimic.config_yaml import shipped_configs
-from actormimic.experts import bundled_games
 from actormimic.games import MULTITASK_GAMES, TRANSFER_SOURCES, TRANSFER_TARGETS
 
 EXPERIMENTS = ["table1", "table2", *(f"figure{number}" for number in range(1, 8))]

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import types
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -100,7 +101,7 @@ def test_mistakes_end_in_one_line_and_exit_code_2(here, words, message):
 def test_wrong_experts_end_in_one_line_before_anything_is_made(here, capsys, words, message):
     (here / "teacher.pt").write_bytes(b"no weights")
     if "task=pipeline" in words:
-        (here / "other.yaml").write_text("task: pipeline\nname: tiny\nstages: []\n")
+        (here / "other.yaml").write_text("task: pipeline\nname: all\nstages: []\n")
     before = sorted(here.iterdir())
     config = "other.yaml" if "task=pipeline" in words else "tiny.yaml"
     assert run.main([config, *words]) == 2
@@ -131,6 +132,14 @@ def test_wrong_experts_end_in_one_line_before_anything_is_made(here, capsys, wor
             "expert_training.config is 'transfer.yaml', a task other than dqn; allowed: dqn",
         ),
         (
+            ["games=[freeway]", "expert_training.overrides=['game=breakout']"],
+            "expert_training.overrides has 'game=breakout'; allowed: settings other than game,",
+        ),
+        (
+            ["expert_training.overrides=['folder=elsewhere']"],
+            "expert_training.overrides has 'folder=elsewhere'; allowed: settings other than game,",
+        ),
+        (
             ["task=pipeline", "stages.students.expert_training.overrides=['training.foo=1']"],
             "stages.students.expert_training.overrides: training.foo is no setting",
         ),
@@ -138,7 +147,7 @@ def test_wrong_experts_end_in_one_line_before_anything_is_made(here, capsys, wor
 )
 def test_wrong_trainings_of_experts_make_no_folder(here, task, capsys, words, message):
     (here / "other.yaml").write_text(
-        "task: pipeline\nname: tiny\nstages: {students: {config: tiny.yaml}}\n"
+        "task: pipeline\nname: all\nstages: {students: {config: tiny.yaml}}\n"
     )
     before = sorted(here.iterdir())
     assert run.main(["other.yaml" if "task=pipeline" in words else "tiny.yaml", *words]) == 2
@@ -282,11 +291,14 @@ def test_two_processes_do_not_share_a_folder(here, task, capsys):
     assert run.main(["tiny.yaml"]) == 0
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interruption_says_how_to_go_on(here, task, capsys, request, signum):
-    # A shell starts its background jobs with SIGINT ignored.
-    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
-    request.addfinalizer(lambda: signal.signal(signal.SIGINT, inherited))
+    # A shell starts its background jobs with SIGINT ignored, nohup all with SIGHUP.
+    for inherited, handler in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGHUP, signal.SIG_DFL),
+    ):
+        request.addfinalizer(partial(signal.signal, inherited, signal.signal(inherited, handler)))
     task.then = lambda: os.kill(os.getpid(), signum)
     before = signal.getsignal(signal.SIGTERM)
     assert run.main(["tiny.yaml", "games=[pong, boxing]", "resume=never"]) == 130

@@ -42,6 +42,16 @@ def test_a_complete_run_without_checkpoints_is_not_begun_anew(complete, tmp_path
     assert main([*TINY, f"folder={folder}"]) == 0  # as long as it was: shown again
 
 
+def test_a_complete_run_whose_log_is_gone_keeps_its_results(complete, tmp_path, capfd):
+    folder = shutil.copytree(complete, tmp_path / "run")
+    (folder / "metrics.jsonl").unlink()
+    assert main([*TINY, f"folder={folder}", LONGER]) == 2
+    assert "metrics.jsonl has 0 bytes; the checkpoint knows of" in capfd.readouterr().err
+    kept = end(complete)
+    del kept["metrics.jsonl"]
+    assert kept == {name: (folder / name).read_bytes() for name in kept}
+
+
 def test_a_complete_run_whose_rings_are_damaged_keeps_its_results(complete, tmp_path, capfd):
     folder = shutil.copytree(complete, tmp_path / "run")
     ring = CheckpointStore(folder / "checkpoints", 1).newest().path("ring-breakout.bin")

@@ -1,10 +1,12 @@
 """Runs as processes of their own: what their ends mean to who started them."""
 
+import fcntl
 import sys
+import time
 
 import pytest
 
-from actormimic.side_by_side import Waiting, run_side_by_side
+from actormimic.side_by_side import RunProcess, Waiting, run_side_by_side
 
 
 @pytest.mark.parametrize(
@@ -28,3 +30,27 @@ def test_all_that_end_well_are_said(tmp_path):
     waiting = [Waiting(name, tmp_path, [sys.executable, "-c", ""]) for name in ("x", "y")]
     run_side_by_side(waiting, 2, said.append)
     assert sorted(said) == [f"{name}: {tmp_path}" for name in ("x", "y")]
+
+
+def test_a_run_in_a_folder_that_another_holds_waits_for_its_end(tmp_path):
+    """As where two runs want the same expert, and each would train it first."""
+    folder = tmp_path / "random"
+    folder.mkdir()
+    command = [sys.executable, "-m", "actormimic.run", "evaluate.yaml", "source=random"]
+    command += ["games=[pong]", "evaluation.agent_steps=4", f"folder={folder}"]
+    run = RunProcess(command, folder, lambda line: None)
+    held = (folder / ".lock").open("a+")
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        held.write("4711")
+        held.flush()
+        deadline = time.monotonic() + 60
+        while run.last_line != f"folder {folder} is in use by process 4711; waiting for its end":
+            assert run.exit_code(wait_seconds=0.1) is None
+            assert time.monotonic() < deadline
+        assert not (folder / "config.yaml").exists()
+    finally:
+        held.close()  # and with it the lock
+        code = run.exit_code(wait_seconds=60)
+    assert code == 0
+    assert (folder / "results.json").exists()

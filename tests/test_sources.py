@@ -61,14 +61,15 @@ def gpu_without_kernels(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
             __version__=kernels.core.__version__,
             bindings_digest=kernels.core.bindings_digest,
             architectures="90-real",
+            why_not=lambda index: "CUDA error X: no kernel image",
         )
-        said = "actormimic._cuda was built for architectures 90-real, and A GPU has compute"
+        said = "actormimic._cuda, built for architectures 90-real, does not run on A GPU (compute"
     monkeypatch.setitem(sys.modules, "actormimic._cuda", module)
     kernels._cuda.cache_clear()
-    kernels._why_no_code.cache_clear()
+    kernels._why_not.cache_clear()
     yield said
     kernels._cuda.cache_clear()
-    kernels._why_no_code.cache_clear()
+    kernels._why_not.cache_clear()
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:0"])

@@ -33,6 +33,7 @@ PYTHON_FLOORS = {
     "command_line": 0,
     "config": 0,
     "config_errors": 0,
+    "bundled": 0,
     "config_files": 0,
     "config_yaml": 0,
     "convergence_sections": 0,

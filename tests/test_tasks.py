@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import nn
 
+from actormimic.bundled import BUNDLED, bundled_games
 from actormimic.card_scores import FROM_CARDS
 from actormimic.cards import read_card
 from actormimic.checkpoint import load_weights
 from actormimic.config import resolve
-from actormimic.config_files import load_settings
-from actormimic.expert_training import _training, expert_sources, given_experts
-from actormimic.experts import BUNDLED, bundled_games
+from actormimic.config_files import given_experts, load_settings
+from actormimic.expert_training import _training, expert_sources
 from actormimic.games import minimal_actions
 from actormimic.learners.dqn import DqnLearner
 from actormimic.networks import seeded_network
@@ -378,8 +378,7 @@ def test_a_running_expert_is_stopped_and_saved_by_one_request(tmp_path: Path):
     settings = load_settings(
         "amn.yaml",
         [
-            "games=[pong]",
-            f"expert_training.folder={tmp_path}",
+            *("games=[pong]", "experts=train", f"expert_training.folder={tmp_path}"),
             f"expert_training.overrides={json.dumps([*TINY, 'training.agent_steps=100000'])}",
         ],
     )

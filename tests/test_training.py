@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -336,14 +335,6 @@ def test_a_signal_saves_and_going_on_ends_with_the_same_bytes(number, whole, tmp
     again = make_learner(run)
     run_training(run, again, tmp_path)
     assert weights(again) == whole("tested").weights
-
-
-def test_an_older_checkpoint_without_rings_is_refused(whole, tmp_path: Path):
-    folder = shutil.copytree(whole("dqn").folder, tmp_path / "run")
-    folders = sorted(p for p in (folder / "checkpoints").iterdir() if p.is_dir())
-    shutil.rmtree(folders[-1])
-    with pytest.raises(ValueError, match="has no replay memory"):
-        run_training(RUNS["dqn"], make_learner(RUNS["dqn"]), folder)
 
 
 def test_learning_may_start_at_once():

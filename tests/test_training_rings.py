@@ -69,6 +69,31 @@ def test_rings_that_find_no_room_leave_none_behind(tmp_path: Path, monkeypatch):
     assert set(names).isdisjoint(list_rings())
 
 
+def test_a_training_that_cannot_begin_leaves_no_rings_behind(tmp_path: Path, monkeypatch):
+    run = settings(replay={"shared": True}, folder=str(tmp_path))
+
+    def no_room(*_):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr("actormimic.training._make_updates", no_room)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        Training(run, make_learner(run))
+    assert set(ring_names(tmp_path, run.games)).isdisjoint(list_rings())
+
+
+def test_where_the_newest_checkpoint_is_damaged_the_one_before_leads_to_the_same(
+    tmp_path: Path, capfd
+):
+    run = settings(checkpoint={"keep": 2})
+    whole, again = make_learner(run), make_learner(run)
+    run_training(run, whole, tmp_path)
+    _, newest = sorted((tmp_path / "checkpoints").iterdir())
+    (newest / "values.json").write_text("{}")
+    run_training(run, again, tmp_path)
+    assert f"checkpoint {newest} is damaged" in capfd.readouterr().err
+    assert weights(again) == weights(whole)
+
+
 def test_a_run_ends_well_whose_rings_were_removed_meanwhile(tmp_path: Path):
     run = settings("actor_mimic", replay={"shared": True}, folder=str(tmp_path))
     training = Training(run, make_learner(run))

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from actormimic.distillation_loss import unit_gradient
 from actormimic.experts import ExpertsPolicy
+from actormimic.games import NUM_ACTIONS
 from actormimic.learners.batches import Draws, Extras
 from actormimic.losses import actor_mimic_loss
-from actormimic.networks import NUM_ACTIONS, AtariNetwork
+from actormimic.networks import AtariNetwork
 from actormimic.optim import make_optimizer, schedule_rate
 from actormimic.policy import Actions, Frames, GameIndex, NetworkPolicy, action_masks, mix_random
 from actormimic.projections import GroupedLinear, GroupedMlp

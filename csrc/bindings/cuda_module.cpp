@@ -2,11 +2,15 @@
 // that it can be imported where no GPU and no driver are.
 #include <cuda_runtime_api.h>
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
 #include <cstdint>
+#include <optional>
+#include <string>
 
 #include "bindings/ops_bindings.hpp"
 #include "common/check.hpp"
+#include "ops/device_code.cuh"
 #include "ops/distillation_loss.cuh"
 #include "ops/frame_gather.cuh"
 #include "ops/transition_draw.cuh"
@@ -17,9 +21,12 @@ namespace {
 
 cudaStream_t as_stream(std::uintptr_t stream) { return reinterpret_cast<cudaStream_t>(stream); }
 
+std::string text_of(cudaError_t error) {
+  return std::string("CUDA error ") + cudaGetErrorName(error) + ": " + cudaGetErrorString(error);
+}
+
 void check(const char* name, cudaError_t error) {
-  ensure(error == cudaSuccess, name, ": CUDA error ", cudaGetErrorName(error), ": ",
-         cudaGetErrorString(error));
+  ensure(error == cudaSuccess, name, ": ", text_of(error));
 }
 
 }  // namespace
@@ -35,6 +42,15 @@ PYBIND11_MODULE(_cuda, m) {
   m.attr("architectures") = ACTORMIMIC_CUDA_ARCHITECTURES;
   m.attr("bindings_digest") = ACTORMIMIC_BINDINGS_DIGEST;
   using Release = py::call_guard<py::gil_scoped_release>;
+  m.def(
+      "why_not",
+      [](int device) -> std::optional<std::string> {
+        const cudaError_t error = ops::cuda::runs_code(device);
+        if (error == cudaSuccess) return std::nullopt;
+        return text_of(error);
+      },
+      py::arg("device"), Release(),
+      "What keeps a device from running these operators, in CUDA's words; None: nothing.");
   bind_distillation_types(m);
   m.def(
       "distillation_loss",

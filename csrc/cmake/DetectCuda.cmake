@@ -29,6 +29,16 @@ function(actormimic_cuda_architectures result)
   set(${result} ${chosen} PARENT_SCOPE)
 endfunction()
 
+# The launches go through cudaLaunchKernelEx, which older nvcc either lack or compile for C alone.
+set(ACTORMIMIC_OLDEST_NVCC 12.0)
+
+function(actormimic_nvcc_version result)
+  execute_process(COMMAND ${CMAKE_CUDA_COMPILER} --version
+    OUTPUT_VARIABLE said ERROR_QUIET)
+  string(REGEX MATCH "release ([0-9.]+)" found "${said}")
+  set(${result} "${CMAKE_MATCH_1}" PARENT_SCOPE)
+endfunction()
+
 if(NOT ACTORMIMIC_CUDA MATCHES "^(AUTO|ON|OFF)$")
   message(FATAL_ERROR "ACTORMIMIC_CUDA is '${ACTORMIMIC_CUDA}'; allowed: AUTO, ON, OFF")
 elseif(ACTORMIMIC_CUDA STREQUAL "OFF")
@@ -39,8 +49,14 @@ else()
   # Tries the compiler in a project of its own: enable_language alone would end ours.
   include(CheckLanguage)
   check_language(CUDA)
+  if(CMAKE_CUDA_COMPILER)
+    actormimic_nvcc_version(version)
+  endif()
   if(NOT CMAKE_CUDA_COMPILER)
     actormimic_without_cuda("no working nvcc was found")
+  elseif(version VERSION_LESS ACTORMIMIC_OLDEST_NVCC)
+    actormimic_without_cuda("${CMAKE_CUDA_COMPILER} is of version ${version}; needed: \
+${ACTORMIMIC_OLDEST_NVCC} or newer")
   else()
     set(CMAKE_CUDA_STANDARD 17)
     set(CMAKE_CUDA_STANDARD_REQUIRED ON)

@@ -11,6 +11,16 @@ inline bool has_avx2() {
   }();
   return has;
 }
+
+// The instructions that the loss's widest variant is compiled for.
+inline bool has_avx512() {
+  static const bool has = [] {
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  }();
+  return has;
+}
 #endif
 
 }  // namespace actormimic

@@ -109,7 +109,11 @@ void AtariEnv::begin_episode() {
 void AtariEnv::begin_life() {
   const int before = console_.episode_frame_number();
   do_noops(/*may_fire=*/false);
-  if (console_.game_over()) return begin_episode();
+  if (console_.game_over()) {
+    begin_episode();
+    result_game_over_ = true;  // or nobody would learn that the score begins anew
+    return;
+  }
   if (settings_.clear_stack_on_life_loss) clear_history(false);
   show_screen();
   elapsed_frames_ += console_.episode_frame_number() - before;
@@ -175,7 +179,7 @@ void AtariEnv::step(int action, float strength) {
   terminated_ = terminated;
   truncated_ = truncated;
   result_life_lost_ = life_lost;
-  result_game_over_ = game_over;
+  result_game_over_ = game_over || result_game_over_;  // or it ended in a new life's no-ops
   has_final_ = true;
 }
 

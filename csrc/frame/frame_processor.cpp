@@ -123,9 +123,12 @@ void FrameProcessor::pool(const std::uint8_t* newest, const std::uint8_t* before
   const std::size_t row_bytes = static_cast<std::size_t>(source_.width) * channels_;
   resize(
       [&](int y, std::uint8_t* row) {
-        const std::size_t at = static_cast<std::size_t>(y) * source_.width;
-        color_row(newest + at, before + at, row);
+        const std::size_t width = source_.width, at = y * width;
+        const bool as_above = y > 0 && std::memcmp(newest + at, newest + at - width, width) == 0 &&
+                              std::memcmp(before + at, before + at - width, width) == 0;
+        if (!as_above) color_row(newest + at, before + at, row);
         if (pooled != nullptr) std::memcpy(pooled + y * row_bytes, row, row_bytes);
+        return !as_above;
       },
       scratch, out);
 }
@@ -139,11 +142,14 @@ void FrameProcessor::pool_onto(const std::uint8_t* screen, FrameScratch& scratch
         color_row(indices, indices, row);
         kernels_.max_row(pooled + y * row_bytes, static_cast<int>(row_bytes), row);
         std::memcpy(pooled + y * row_bytes, row, row_bytes);
+        return true;
       },
       scratch, out);
 }
 
-// `row_at(y, row)` writes row y of the picture; it is called once for each y, from the top.
+// `row_at(y, row)` makes `row`, which holds the row above, row y of the picture, and says whether
+// it had to change it: many rows of a screen are like the one above. It is called once for each y,
+// from the top.
 template <typename Row>
 void FrameProcessor::resize(Row&& row_at, FrameScratch& scratch, std::uint8_t* out) const {
   switch (method_) {
@@ -175,8 +181,8 @@ void FrameProcessor::resize_area(Row&& row_at, FrameScratch& scratch, std::uint8
       if (weight == 0.0f) break;
       const int y = rows_.start[o] + t;
       for (; have < y; ++have) {
-        row_at(have + 1, scratch.row.data());
-        kernels_.shrink_row(taps, scratch.row.data(), shrunk);
+        const bool changed = row_at(have + 1, scratch.row.data());
+        if (changed) kernels_.shrink_row(taps, scratch.row.data(), shrunk);
       }
       (first ? kernels_.start_sum : kernels_.add_sum)(shrunk, weight, columns_.padded, sum);
       first = false;
@@ -197,9 +203,10 @@ void FrameProcessor::resize_box(Row&& row_at, FrameScratch& scratch, std::uint8_
     std::fill(sum, sum + outputs, 0);
     for (int y = o * down; y < (o + 1) * down; ++y) {
       row_at(y, scratch.row.data());
-      for (int x = 0; x < source_.width; ++x)
-        for (int c = 0; c < channels_; ++c)
-          sum[x / across * channels_ + c] += scratch.row[x * channels_ + c];
+      const std::uint8_t* pixel = scratch.row.data();
+      for (std::int32_t* output = sum; output != sum + outputs; output += channels_)
+        for (int x = 0; x < across; ++x, pixel += channels_)
+          for (int c = 0; c < channels_; ++c) output[c] += pixel[c];
     }
     for (int i = 0; i < outputs; ++i) {
       // The reference rounds halves up where it averages 2x2 and to even elsewhere.

@@ -84,13 +84,8 @@ void check_call(const DistillationSettings& settings, const DistillationBatch& b
 
 InstructionSet best_instruction_set() {
 #ifdef ACTORMIMIC_X86
-  static const InstructionSet best = [] {
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-      return InstructionSet::kAvx512;
-    return has_avx2() ? InstructionSet::kAvx2 : InstructionSet::kBaseline;
-  }();
-  return best;
+  if (has_avx512()) return InstructionSet::kAvx512;
+  return has_avx2() ? InstructionSet::kAvx2 : InstructionSet::kBaseline;
 #else
   return InstructionSet::kBaseline;
 #endif

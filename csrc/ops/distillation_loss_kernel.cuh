@@ -31,8 +31,8 @@ struct Workspace {
   double feature[kMaxBlocks];
 };
 
-// Device memory of the module itself, zero when it is loaded: nothing is allocated or cleared at a
-// launch, not even within the capture of a graph.
+// Device memory of the module itself, zero when it is loaded, with its first launch at the latest:
+// no launch allocates or clears it, not even within the capture of a graph.
 constexpr int kWorkspaces = 256;
 __device__ Workspace workspaces[kWorkspaces];
 

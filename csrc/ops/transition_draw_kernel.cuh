@@ -1,4 +1,4 @@
-// The CUDA kernel of the draw; the launcher is in frame_gather.cu. No host code, so that the tests
+// The CUDA kernel of the draw; the launcher is in transition_draw.cu. No host code, so that the tests
 // can run it on the CPU, thread by thread.
 #pragma once
 
