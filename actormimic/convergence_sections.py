@@ -29,8 +29,8 @@ class ProcessSettings(Section):
     """Of the Dirichlet distribution of the transitions' rows; small makes actions matter."""
     mixing: Annotated[float, Field(gt=0.0, le=1.0)] = 0.05
     """Share of the uniform distribution in each row, which makes every chain irreducible."""
-    discount: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.9
-    """gamma of the experts' Q-values."""
+    discount: Annotated[float, Field(ge=0.0, le=0.999)] = 0.9
+    """gamma of the experts' Q-values, whose iteration takes about 28 / (1 - gamma) sweeps."""
     expert_temperature: PositiveFloat = 0.1
     """tau of eq. 3."""
 

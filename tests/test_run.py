@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import types
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -292,13 +291,7 @@ def test_two_processes_do_not_share_a_folder(here, task, capsys):
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interruption_says_how_to_go_on(here, task, capsys, request, signum):
-    # A shell starts its background jobs with SIGINT ignored, nohup all with SIGHUP.
-    for inherited, handler in (
-        (signal.SIGINT, signal.default_int_handler),
-        (signal.SIGHUP, signal.SIG_DFL),
-    ):
-        request.addfinalizer(partial(signal.signal, inherited, signal.signal(inherited, handler)))
+def test_an_interruption_says_how_to_go_on(here, task, capsys, signum):
     task.then = lambda: os.kill(os.getpid(), signum)
     before = signal.getsignal(signal.SIGTERM)
     assert run.main(["tiny.yaml", "games=[pong, boxing]", "resume=never"]) == 130

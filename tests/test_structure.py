@@ -251,7 +251,7 @@ def test_no_file_is_too_long():
     assert long == {}
 
 
-@pytest.mark.parametrize("module", ["envs", "replay", "config_files", "run"])
+@pytest.mark.parametrize("module", ["envs", "replay", "config_files", "run", "report"])
 def test_what_people_embed_imports_no_torch(module):
     code = f"import sys, actormimic.{module}; sys.exit('torch' in sys.modules)"
     done = subprocess.run(

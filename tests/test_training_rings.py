@@ -42,6 +42,59 @@ def test_an_inspector_joins_the_rings_of_a_live_run(tmp_path: Path, capsys):
     assert set(names).isdisjoint(list_rings())
 
 
+def test_what_is_stored_is_what_was_played_and_what_came_of_it():
+    """Clipped rewards with their steps, cut episodes with their last frame; returns unclipped."""
+    run = settings(
+        games=["space_invaders"],
+        environment={"num_envs": 2, "max_emulator_frames": 400},
+        training={"agent_steps": 700, "learn_start": 696},
+        replay={"capacity": 4000},
+        exploration={"start": 1.0, "end": 1.0, "anneal_agent_steps": 0},
+    )
+    training = Training(run, make_learner(run))
+    send, recv = training.env.send, training.env.recv
+    sent, played, cut, returns, running = [], set(), set(), [], np.zeros(2)
+
+    def record_sent(actions):
+        sent.append(actions)
+        send(actions)
+
+    def record_received():
+        before = training._frames
+        after, rewards, terminated, truncated, infos = results = recv()
+        for lane in np.flatnonzero(~infos["autoreset"]):
+            clipped = min(max(int(rewards[lane]), -1), 1)
+            key = (before[lane].tobytes(), int(sent[-1][lane]), clipped, bool(terminated[lane]))
+            played.add((*key, after[lane].tobytes()))
+            if truncated[lane]:
+                cut.add((*key, after[lane].tobytes()))
+            running[lane] += rewards[lane]
+            if infos["game_over"][lane] or truncated[lane]:
+                returns.append(float(running[lane]))
+                running[lane] = 0
+        return results
+
+    training.env.send, training.env.recv = record_sent, record_received
+    for _ in training.steps():
+        pass
+    batch = training.rings[0].sample(4000, seed=1)
+    training.close()
+    sampled = set()
+    for obs, action, reward, terminal, after in zip(
+        *(batch[name] for name in ("obs", "actions", "rewards", "terminals", "next_obs")),
+        strict=True,
+    ):
+        key = (obs.tobytes(), int(action), int(reward), bool(terminal))
+        if not terminal:
+            sampled.add((*key, after.tobytes()))
+    assert sampled
+    assert sampled <= played
+    assert sampled & cut
+    assert {reward for _, _, reward, _, _ in sampled} == {0, 1}
+    assert training.finished == [returns]
+    assert max(returns) > 1
+
+
 def test_rings_that_a_killed_run_left_are_replaced(tmp_path: Path):
     run = settings(replay={"shared": True}, folder=str(tmp_path))
     (name,) = ring_names(tmp_path, run.games)
