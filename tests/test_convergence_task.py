@@ -8,6 +8,7 @@ import pytest
 
 from actormimic import convergence_report, convergence_task, report
 from actormimic.config_files import load_settings
+from actormimic.config_yaml import flat_values
 from actormimic.convergence_report import write_convergence_report
 from actormimic.convergence_task import crossing, gradient_by_autograd, processes
 from actormimic.run import main
@@ -165,23 +166,40 @@ def test_a_run_is_its_seeds(least, tmp_path, no_pages):
     assert measured(tmp_path / "other", *LEAST, "seed=1") != least
 
 
-@pytest.mark.parametrize(
-    "override",
-    [
-        "process.count=1",
-        "process.actions=2",
-        "process.features=1",
-        "iteration.epsilon=0.5",
-        "iteration.temperature=1.0",
-        "iteration.decay=5.0",
-        "iteration.sweep_to=100.0",
-        "iteration.policies=3",
-        "iteration.feedback=0.5",
-        "descent.repeats=1",
-        "horizon.decay=1e-3",
-        "horizon.expert_shares=[0]",
-    ],
-)
+CHANGES = [
+    "process.count=1",
+    "process.states=3",
+    "process.actions=2",
+    "process.features=1",
+    "process.concentration=2.0",
+    "process.mixing=0.3",
+    "process.discount=0.5",
+    "process.expert_temperature=1.0",
+    "iteration.epsilon=0.5",
+    "iteration.temperature=1.0",
+    "iteration.decay=5.0",
+    "iteration.starts=3",
+    "iteration.iterations=2",
+    "iteration.sweep_from=0.1",
+    "iteration.sweep_to=100.0",
+    "iteration.sweep_points=3",
+    "iteration.policies=3",
+    "iteration.feedback=0.5",
+    "descent.updates=200",
+    "descent.repeats=1",
+    "horizon.horizons=[4, 9]",
+    "horizon.decay=1e-3",
+    "horizon.expert_shares=[0]",
+]
+
+
+def test_every_setting_is_looked_at():
+    sections = {"process", "iteration", "descent", "horizon"}
+    known = flat_values(load_settings("convergence.yaml").model_dump(include=sections))
+    assert {change.partition("=")[0] for change in CHANGES} == set(known)
+
+
+@pytest.mark.parametrize("override", CHANGES)
 def test_each_setting_changes_what_is_measured(least, tmp_path, override, no_pages):
     assert measured(tmp_path / "run", *LEAST, override) != least
 

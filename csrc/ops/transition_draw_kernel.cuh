@@ -1,5 +1,5 @@
-// The CUDA kernel of the draw; the launcher is in transition_draw.cu. No host code, so that the tests
-// can run it on the CPU, thread by thread.
+// The CUDA kernel of the draw; the launcher is in transition_draw.cu. No host code, so that the
+// tests can run it on the CPU, thread by thread.
 #pragma once
 
 #include <cstdint>
