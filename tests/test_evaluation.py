@@ -54,6 +54,12 @@ def test_batched_plays_every_started_episode_to_its_end():
     assert len(score.returns) >= 4
 
 
+def test_the_lanes_of_a_batched_epoch_are_streams_of_their_own():
+    two, four = (run(agent_steps=100, protocol="batched", lanes=lanes) for lanes in (2, 4))
+    assert (len(two.returns), len(four.returns)) >= (2, 4)
+    assert two.returns != four.returns
+
+
 def test_epsilon_is_what_the_policy_gets():
     given = []
 

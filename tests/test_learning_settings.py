@@ -104,6 +104,15 @@ def test_each_setting_changes_what_is_learned(
     assert learned(task, **{section: changed}) != before
 
 
+def test_how_features_are_stored_changes_what_is_learned() -> None:
+    regressed = {"actor_mimic": {"beta": 0.1}}
+    stored = [
+        learned("actor_mimic", **regressed, replay={"feature_dtype": dtype})
+        for dtype in ("float16", "float32")
+    ]
+    assert stored[0] != stored[1]
+
+
 @pytest.mark.parametrize("task", ["dqn", "actor_mimic"])
 def test_the_precision_and_the_seed_change_what_is_learned(task: str, base: dict[str, str]) -> None:
     assert learned(task, precision="bfloat16") != base[task]

@@ -55,3 +55,33 @@ def test_the_settings_beyond_the_paper_are_taken_as_typed() -> None:
         key = re.split(r"[.=]", setting)[0]
         config = ["transfer.yaml", "source=runs/amn"] if key in of_transfers else ["amn.yaml"]
         load_settings(config[0], [*config[1:], *shlex.split(setting)])
+
+
+def _typed_commands() -> list[str]:
+    """What the README has readers type after ``python -m actormimic.run``, in spans or blocks."""
+    text = README.read_text(encoding="utf-8")
+    shown = re.findall(r"^```\n(.*?)^```$", text, re.M | re.S)
+    lines = [line for block in shown for line in block.splitlines()]
+    lines += re.findall(r"`([^`]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S))
+    commands = [line.partition("python -m actormimic.run ")[2].split("#")[0] for line in lines]
+    return [command for command in commands if command and "CONFIG" not in command]
+
+
+@pytest.mark.parametrize("command", _typed_commands())
+def test_a_command_is_one(command: str) -> None:
+    config, *overrides = shlex.split(command)
+    if "replay.capacty=50000" in overrides:  # shown for its message
+        with pytest.raises(ValueError, match=r"did you mean replay\.capacity"):
+            load_settings(config, overrides)
+    else:
+        load_settings(config, overrides)
+
+
+def test_the_papers_configs_are_there_at_the_scale_that_it_names() -> None:
+    table = README.read_text(encoding="utf-8").partition("| of the paper | config |")[2]
+    named = re.findall(r"`([\w/]+\.yaml)`", table.partition("\n\n")[0])
+    assert len(named) == 10
+    for config in named:
+        load_settings(config)
+        if config.startswith("paper/"):
+            load_settings(config, ["scale=small"])

@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from actormimic import expert_training
+from actormimic.config_files import load_settings
 from actormimic.side_by_side import RunProcess, Waiting, run_side_by_side
 
 
@@ -54,3 +56,38 @@ def test_a_run_in_a_folder_that_another_holds_waits_for_its_end(tmp_path):
         code = run.exit_code(wait_seconds=60)
     assert code == 0
     assert (folder / "results.json").exists()
+
+
+MEET = """
+import os, sys, time
+own, together = sys.argv[1], int(sys.argv[2])
+os.mkdir(own)
+deadline = time.monotonic() + 60
+while together == 2 and len(os.listdir()) < 2 and time.monotonic() < deadline:
+    time.sleep(0.01)
+met = len(os.listdir())
+if together == 1:
+    os.rmdir(own)
+sys.exit(0 if met == together else f"{met} at a time")
+"""
+
+
+@pytest.mark.parametrize("together", [1, 2])
+def test_so_many_run_at_a_time(together, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    waiting = [
+        Waiting(name, tmp_path / "none", [sys.executable, "-c", MEET, name, str(together)])
+        for name in ("x", "y")
+    ]
+    run_side_by_side(waiting, together, lambda line: None)
+
+
+@pytest.mark.parametrize("processes", [1, 2, 9])
+def test_as_many_experts_are_trained_at_a_time_as_asked_for(processes, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(expert_training, "run_side_by_side", lambda *seen: asked.append(seen))
+    words = ["experts=train", "games=[pong, breakout, enduro]"]
+    words += [f"expert_training.folder={tmp_path}", f"expert_training.processes={processes}"]
+    expert_training.expert_sources(load_settings("amn.yaml", words), lambda line: None)
+    [(waiting, together, _)] = asked
+    assert (len(waiting), together) == (3, min(processes, 3))

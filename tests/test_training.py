@@ -69,8 +69,9 @@ def make_learner(run: LearningSettings, *, beta: float | None = None, device: st
     objective = run.actor_mimic
     if beta is not None:
         objective = objective.model_copy(update={"beta": beta})
+    stored = run.replay.feature_dtype
     return ActorMimicLearner(
-        network, experts, run.games, action_sets, objective, run.optimizer, heads_seed=1
+        network, experts, run.games, action_sets, objective, run.optimizer, 1, stored
     )
 
 
