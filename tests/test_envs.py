@@ -1,5 +1,6 @@
 """The pool against ale-py's own, and what it adds: several games, masks, buffers, checks."""
 
+import inspect
 import json
 import subprocess
 import sys
@@ -13,6 +14,16 @@ import pytest
 from gymnasium.wrappers import AtariPreprocessing
 
 from actormimic.envs import AtariVectorEnv
+
+
+def test_every_argument_of_ale_pys_pool_is_there_with_its_default() -> None:
+    ours, theirs = (
+        inspect.signature(pool.__init__).parameters
+        for pool in (AtariVectorEnv, ale_py.AtariVectorEnv)
+    )
+    assert list(ours)[: len(theirs)] == list(theirs)
+    for name, parameter in theirs.items():
+        assert (ours[name].kind, ours[name].default) == (parameter.kind, parameter.default)
 
 
 def rollouts_agree(

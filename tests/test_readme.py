@@ -57,6 +57,16 @@ def test_the_settings_beyond_the_paper_are_taken_as_typed() -> None:
         load_settings(config[0], [*config[1:], *shlex.split(setting)])
 
 
+def test_a_config_of_ones_own_lies_over_the_packages(tmp_path: Path) -> None:
+    [example] = re.findall(r"^```yaml\n(.*?)^```$", README.read_text(encoding="utf-8"), re.M | re.S)
+    (tmp_path / "mine.yaml").write_text(example, encoding="utf-8")
+    mine, packages = load_settings(str(tmp_path / "mine.yaml")), load_settings("amn.yaml")
+    assert isinstance(mine, ActorMimicRun)
+    assert isinstance(packages, ActorMimicRun)
+    assert (mine.games, mine.training.agent_steps) == (["pong", "breakout"], 40_000)
+    assert mine.replay == packages.replay
+
+
 def _typed_commands() -> list[str]:
     """What the README has readers type after ``python -m actormimic.run``, in spans or blocks."""
     text = README.read_text(encoding="utf-8")
