@@ -65,6 +65,8 @@ os.mkdir(own)
 deadline = time.monotonic() + 60
 while together == 2 and len(os.listdir()) < 2 and time.monotonic() < deadline:
     time.sleep(0.01)
+if together == 1:
+    time.sleep(1)  # for another to come, if it may
 met = len(os.listdir())
 if together == 1:
     os.rmdir(own)
